@@ -1,0 +1,19 @@
+// Reading and writing whole files.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "stagecraft/core/diagnostics.hpp"
+
+namespace stagecraft {
+
+/// The content of a file; "-" is standard input. Fails (bad input) with the system's reason.
+[[nodiscard]] Result<std::string> read_file(const std::string& path);
+
+/// Writes through a temporary file beside `path` and renames it, so that a reader sees the old or
+/// the new content, never a part; "-" is standard output. Fails (bad input) with the system's
+/// reason and leaves what was there.
+[[nodiscard]] Result<std::size_t> write_file(const std::string& path, std::string_view content);
+
+}  // namespace stagecraft

@@ -1,0 +1,87 @@
+// One call from a schedule and its costs to everything that is reported about it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "stagecraft/core/diagnostics.hpp"
+#include "stagecraft/cost/cost_table.hpp"
+#include "stagecraft/engine/timeline.hpp"
+#include "stagecraft/schedule/schedule.hpp"
+
+namespace stagecraft {
+
+struct DeviceEvaluation {
+  Time busy = 0;  ///< sum of its compute ops
+  Time idle = 0;  ///< makespan - busy
+  Time first_start = 0;
+  Time last_end = 0;
+  Bytes peak_memory = 0;
+  OpIndex peak_op = kNoOp;  ///< the op at whose start or end the peak is first reached
+  std::array<Time, kIdleCauseCount> idle_by_cause{};  ///< sums to idle exactly
+};
+
+/// A step of the critical path: an op, or what passed between two ops.
+struct CriticalStep {
+  enum class Kind : std::uint8_t { kOp, kTransfer, kWait };
+  Kind kind = Kind::kOp;
+  OpIndex op = kNoOp;  ///< the op; for kTransfer and kWait the op that follows
+  Time start = 0;
+  Time end = 0;
+};
+
+/// A longest chain of ops and transfers that explains the makespan: the steps are contiguous in
+/// time, from 0 to the makespan.
+struct CriticalPath {
+  std::vector<CriticalStep> steps;
+  std::vector<Time> compute_by_stage;  ///< [S] ns of ops on the path
+  Time transfer = 0;                   ///< ns of transfers on the path
+  Time wait = 0;                       ///< ns of waits on the path (memory, busy links, copies)
+};
+
+struct LowerBound {
+  Time makespan = 0;        ///< no order on this placement ends earlier
+  Time device_load = 0;     ///< the best of: a device's work plus shortest head and tail
+  Time chain = 0;           ///< longest chain of one unit
+  Time memory_limited = 0;  ///< in-flight bound; 0 if memory does not bind
+};
+
+struct EvaluateOptions {
+  bool force_simulate = false;  ///< use the event-driven engine even where replay applies
+  bool iteration_time = true;   ///< compute the steady-state period
+  bool memory_curve = true;     ///< keep memory samples
+  bool critical_path = true;
+};
+
+struct Evaluation {
+  /// False if it deadlocks, exceeds memory, or breaks a rule; `problems` says why. The timeline and
+  /// the figures are still there if it could be run to the end (memory exceeded under policy
+  /// `fail`).
+  bool feasible = false;
+  bool complete = false;  ///< every op ran
+  Diagnostics problems;
+
+  Timeline timeline;
+  Time makespan = 0;             ///< first op start to last op end over all devices
+  Time span = 0;                 ///< max over devices of (last end - first start)
+  Time iteration = 0;            ///< steady-state period with gradient reduction and optimizer step
+  double bubble_fraction = 0.0;  ///< idle / (devices * makespan)
+  double bubble_fraction_span = 0.0;  ///< 1 - busy / (devices * span)
+  LowerBound bound;
+  double gap = 0.0;                               ///< makespan / bound.makespan - 1
+  std::string fingerprint;                        ///< 16 hex digits over all op starts and ends
+  Bytes peak_memory = 0;                          ///< max over devices
+  std::vector<DeviceEvaluation> devices;          ///< [P]
+  std::vector<IdleInterval> idle;                 ///< by (device, start)
+  std::vector<std::vector<MemorySample>> memory;  ///< [P]; empty unless memory costs are given
+  CriticalPath critical_path;
+};
+
+/// Evaluates a schedule: verify, then replay where it applies (latency mode, memory policy fail, no
+/// shared host link), otherwise the event-driven engine.
+[[nodiscard]] Evaluation evaluate(const Schedule& schedule, const CostTable& costs,
+                                  const EvaluateOptions& options = {});
+
+}  // namespace stagecraft

@@ -1,0 +1,76 @@
+#include "stagecraft/core/file.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+namespace stagecraft {
+namespace {
+
+Diagnostic system_failure(const std::string& path, const char* what, int error) {
+  Diagnostic diagnostic = bad_input(std::string(what) + ": " + std::strerror(error));
+  diagnostic.place.file = path;
+  return diagnostic;
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::string& path) {
+  if (path == "-") {
+    return std::string(std::istreambuf_iterator<char>(std::cin), {});
+  }
+  std::error_code status;
+  if (std::filesystem::is_directory(path, status)) {
+    return system_failure(path, "cannot read the file", EISDIR);
+  }
+  errno = 0;
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream) {
+    return system_failure(path, "cannot read the file", errno);
+  }
+  std::string content(std::istreambuf_iterator<char>(stream), {});
+  if (stream.bad()) {
+    return system_failure(path, "cannot read the file", EIO);
+  }
+  return content;
+}
+
+Result<std::size_t> write_file(const std::string& path, std::string_view content) {
+  if (path == "-") {
+    std::cout.write(content.data(), static_cast<std::streamsize>(content.size()));
+    std::cout.flush();
+    if (!std::cout) {
+      return system_failure("<standard output>", "cannot write", EIO);
+    }
+    return content.size();
+  }
+  const std::string temporary = path + ".tmp." + std::to_string(::getpid());
+  {
+    errno = 0;
+    std::ofstream stream(temporary, std::ios::binary | std::ios::trunc);
+    if (!stream) {
+      return system_failure(path, "cannot write the file", errno);
+    }
+    stream.write(content.data(), static_cast<std::streamsize>(content.size()));
+    stream.close();
+    if (!stream) {
+      const int error = errno;
+      std::remove(temporary.c_str());
+      return system_failure(path, "cannot write the file", error == 0 ? EIO : error);
+    }
+  }
+  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
+    const int error = errno;
+    std::remove(temporary.c_str());
+    return system_failure(path, "cannot write the file", error);
+  }
+  return content.size();
+}
+
+}  // namespace stagecraft

@@ -1,0 +1,1 @@
+#include "stagecraft/engine/evaluate.hpp"

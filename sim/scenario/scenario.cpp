@@ -1,0 +1,1 @@
+#include "stagecraft/scenario/scenario.hpp"

@@ -1,0 +1,1 @@
+#include "stagecraft/schedule/verify.hpp"

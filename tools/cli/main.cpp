@@ -1,0 +1,8 @@
+#include <cstdio>
+
+#include "stagecraft/version.hpp"
+
+int main() {
+  std::printf("stagecraft %s\n", stagecraft::kVersion);
+  return 0;
+}
