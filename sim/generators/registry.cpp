@@ -3,13 +3,25 @@
 
 #include <fmt/core.h>
 
+#include "all.hpp"
 #include "stagecraft/core/text.hpp"
-#include "stagecraft/generators/generator.hpp"
 
 namespace stagecraft {
 
 std::span<const GeneratorInfo> generators() {
-  return {};
+  // In the order of DESIGN 4.2. Initialised on first use: the infos live in other files.
+  static const GeneratorInfo all[] = {
+      gpipe_info(), one_f_one_b_info(),
+
+      // Interleaved zero bubble and zero bubble on one stage per device.
+
+      // V-shaped and overlapped.
+
+      // Slices, groups, waves and two directions.
+
+      // Driven by costs, and read from a file.
+  };
+  return all;
 }
 
 const GeneratorInfo* find_generator(std::string_view name) {
