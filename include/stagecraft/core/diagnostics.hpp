@@ -52,13 +52,14 @@ using Diagnostics = std::vector<Diagnostic>;
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
-  Result(Diagnostic failure)
-      : state_(Diagnostics{std::move(failure)}) {}  // NOLINT(google-explicit-constructor)
-  Result(Diagnostics failures)
-      : state_(std::move(failures)) {  // NOLINT(google-explicit-constructor)
+  // Implicit on purpose: `return value;` and `return bad_input(...);` are the two ways out.
+  // NOLINTBEGIN(google-explicit-constructor)
+  Result(T value) : state_(std::move(value)) {}
+  Result(Diagnostic failure) : state_(Diagnostics{std::move(failure)}) {}
+  Result(Diagnostics failures) : state_(std::move(failures)) {
     STAGECRAFT_CHECK(!std::get<Diagnostics>(state_).empty(), "a failure needs a diagnostic");
   }
+  // NOLINTEND(google-explicit-constructor)
 
   [[nodiscard]] bool ok() const { return std::holds_alternative<T>(state_); }
   explicit operator bool() const { return ok(); }
