@@ -9,4 +9,7 @@ namespace stagecraft {
 const GeneratorInfo& gpipe_info();
 const GeneratorInfo& one_f_one_b_info();
 
+const GeneratorInfo& dualpipe_info();
+const GeneratorInfo& dualpipev_info();
+
 }  // namespace stagecraft

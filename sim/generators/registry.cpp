@@ -16,6 +16,7 @@ std::span<const GeneratorInfo> generators() {
       // Interleaved zero bubble and zero bubble on one stage per device.
 
       // V-shaped and overlapped.
+      dualpipe_info(), dualpipev_info(),
 
       // Slices, groups, waves and two directions.
 
