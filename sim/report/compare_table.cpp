@@ -1,0 +1,247 @@
+// The comparison table and why the rest lose.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <optional>
+
+#include "report/format.hpp"
+#include "report/words.hpp"
+#include "stagecraft/report/text_report.hpp"
+
+namespace stagecraft {
+namespace {
+
+using report::Scale;
+
+constexpr std::string_view kNone = "-";
+constexpr std::string_view kBaseline = "1f1b";
+
+struct Scales {
+  Scale time;
+  Scale memory;
+};
+
+Scales scales_of(std::span<const Run> runs) {
+  std::vector<Time> times;
+  std::vector<Bytes> peaks;
+  for (const Run& run : runs) {
+    if (has_timeline(run)) {
+      const Evaluation& e = run.evaluation;
+      times.insert(times.end(), {e.makespan, e.span, e.iteration});
+      peaks.push_back(e.peak_memory);
+    }
+  }
+  return {report::time_scale(times), report::memory_scale(peaks)};
+}
+
+std::optional<Time> baseline_time(std::span<const Run> runs) {
+  for (const Run& run : runs) {
+    if (run.schedule == kBaseline && has_timeline(run) && headline_time(run) > 0) {
+      return headline_time(run);
+    }
+  }
+  return std::nullopt;
+}
+
+std::string short_verdict(const Run& run) {
+  if (run.evaluation.feasible) {
+    return "yes";
+  }
+  if (has_timeline(run)) {
+    return "no: exceeds memory";
+  }
+  if (run.evaluation.problems.empty()) {
+    return "no";
+  }
+  const bool refused = run.evaluation.problems.front().kind == FailureKind::kBadInput;
+  return refused ? "no: does not fit the pipeline" : "no: cannot run";
+}
+
+std::string peaks_text(const Run& run, const Scale& scale) {
+  std::string text;
+  for (const DeviceEvaluation& device : run.evaluation.devices) {
+    text += text.empty() ? "" : "/";
+    text += report::scaled(device.peak_memory, scale);
+  }
+  return text;
+}
+
+std::vector<std::string> head(const Scales& scales, bool memory, const TableOptions& options) {
+  std::vector<std::string> cells = {"",
+                                    "schedule",
+                                    "placement",
+                                    fmt::format("makespan ({})", scales.time.unit),
+                                    fmt::format("span ({})", scales.time.unit),
+                                    fmt::format("iteration ({})", scales.time.unit),
+                                    "bubble"};
+  if (memory) {
+    cells.push_back(fmt::format("peak memory ({})", scales.memory.unit));
+  }
+  cells.insert(cells.end(), {"vs 1f1b", "above bound", "feasible"});
+  if (memory && options.wide) {
+    cells.push_back(fmt::format("peak of each device ({})", scales.memory.unit));
+  }
+  return cells;
+}
+
+std::vector<std::string> row(const Run& run, bool winner, const Scales& scales, bool memory,
+                             std::optional<Time> baseline, const TableOptions& options) {
+  const Evaluation& e = run.evaluation;
+  const bool figures = has_timeline(run);
+  const auto time = [&](Time value) {
+    return figures && value > 0 ? report::scaled(value, scales.time) : std::string(kNone);
+  };
+  std::vector<std::string> cells = {
+      winner ? "*" : "",
+      run.schedule,
+      e.timeline.pipeline.device_of_stage.empty() ? std::string(kNone)
+                                                  : report::placement_text(e.timeline.pipeline),
+      time(e.makespan),
+      time(e.span),
+      time(e.iteration),
+      figures ? report::percent_text(e.bubble_fraction) : std::string(kNone)};
+  if (memory) {
+    cells.push_back(figures && run.memory_given ? report::scaled(e.peak_memory, scales.memory)
+                                                : std::string(kNone));
+  }
+  const bool comparable = figures && baseline && headline_time(run) > 0;
+  cells.push_back(comparable ? fmt::format("{:.3f}x", static_cast<double>(*baseline) /
+                                                          static_cast<double>(headline_time(run)))
+                             : std::string(kNone));
+  cells.push_back(figures && e.bound.makespan > 0 ? report::percent_text(e.gap)
+                                                  : std::string(kNone));
+  cells.push_back(short_verdict(run));
+  if (memory && options.wide) {
+    cells.push_back(figures ? peaks_text(run, scales.memory) : std::string(kNone));
+  }
+  return cells;
+}
+
+std::string refusals(std::span<const Run> runs, const std::vector<std::size_t>& order) {
+  std::string text;
+  for (const std::size_t index : order) {
+    const Run& run = runs[index];
+    if (run.evaluation.feasible || run.evaluation.problems.empty()) {
+      continue;
+    }
+    const Diagnostic& first = run.evaluation.problems.front();
+    text += fmt::format("  {}: {}{}", run.schedule, first.message,
+                        first.hint.empty() ? "" : " (" + first.hint + ")");
+    if (const std::size_t more = run.evaluation.problems.size() - 1; more > 0) {
+      text += fmt::format(", and {} more", more);
+    }
+    text += '\n';
+  }
+  return text.empty() ? text : "\nNot feasible:\n" + text;
+}
+
+std::string notes(std::span<const Run> runs, const std::vector<std::size_t>& order) {
+  std::string text;
+  for (const std::size_t index : order) {
+    if (!runs[index].note.empty()) {
+      text += fmt::format("  {}: {}\n", runs[index].schedule, runs[index].note);
+    }
+  }
+  return text.empty() ? text : "\nNotes:\n" + text;
+}
+
+struct Difference {
+  double time = 0.0;  ///< ns a device, loser minus winner
+  std::string words;
+};
+
+/// What makes the loser's mean device slower, largest first.
+std::vector<Difference> differences(const Evaluation& loser, const Evaluation& winner) {
+  const report::MeanDevice a = report::mean_device(loser);
+  const report::MeanDevice b = report::mean_device(winner);
+  const std::vector<report::Wait> waits = report::waits(loser);
+  std::vector<Difference> result;
+  result.push_back({a.busy - b.busy, "at work"});
+  for (std::size_t c = 0; c < a.idle.size(); ++c) {
+    const auto cause = static_cast<IdleCause>(c);
+    std::string words(report::cause_phrase(cause));
+    const auto longest = std::find_if(waits.begin(), waits.end(), [cause](const auto& wait) {
+      return wait.cause == cause && wait.for_device >= 0;
+    });
+    if (longest != waits.end()) {
+      words +=
+          fmt::format(" (most of all device {} {})", longest->device, report::wait_text(*longest));
+    }
+    result.push_back({a.idle[c] - b.idle[c], std::move(words)});
+  }
+  std::stable_sort(result.begin(), result.end(), [](const Difference& x, const Difference& y) {
+    return std::abs(x.time) > std::abs(y.time);
+  });
+  return result;
+}
+
+std::string loss_sentence(const Run& loser, const Run& winner) {
+  const auto more = static_cast<double>(headline_time(loser) - headline_time(winner)) /
+                    static_cast<double>(std::max<Time>(headline_time(winner), 1));
+  if (headline_time(loser) == headline_time(winner)) {
+    return fmt::format("{}: as fast as {}", loser.schedule, winner.schedule);
+  }
+  std::string text = fmt::format("{}: {:+.1f} %", loser.schedule, 100.0 * more);
+  const Time slower = loser.evaluation.makespan - winner.evaluation.makespan;
+  if (slower <= 0) {
+    return text + "; its makespan is no longer, but its iterations overlap less";
+  }
+  text += fmt::format("; of the {} that its makespan is longer, a mean device spends",
+                      report::time_text(slower));
+  std::size_t named = 0;
+  for (const Difference& part : differences(loser.evaluation, winner.evaluation)) {
+    const Time time = std::llround(part.time);
+    if (named == 3 || std::abs(part.time) * 20.0 < static_cast<double>(slower)) {
+      break;
+    }
+    text += fmt::format("{} {} {} {}", named == 0 ? "" : ",", report::time_text(std::abs(time)),
+                        time >= 0 ? "more" : "less", part.words);
+    ++named;
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string explain_losses(std::span<const Run> runs) {
+  const std::size_t best = best_run(runs);
+  if (best == runs.size()) {
+    return {};
+  }
+  std::string text;
+  for (const std::size_t index : rank_runs(runs)) {
+    if (index != best && runs[index].evaluation.feasible && has_timeline(runs[index])) {
+      text += "  " + loss_sentence(runs[index], runs[best]) + "\n";
+    }
+  }
+  return text.empty() ? text
+                      : fmt::format("\nWhy the rest lose to {}:\n", runs[best].schedule) + text;
+}
+
+std::string compare_table(std::span<const Run> runs, const TableOptions& options) {
+  const std::vector<std::size_t> order = rank_runs(runs);
+  const std::size_t best = best_run(runs);
+  const Scales scales = scales_of(runs);
+  const std::optional<Time> baseline = baseline_time(runs);
+  const bool memory =
+      std::any_of(runs.begin(), runs.end(), [](const Run& run) { return run.memory_given; });
+  std::vector<std::string> titles = head(scales, memory, options);
+  std::vector<bool> left(titles.size(), false);
+  for (std::size_t column = 0; column < titles.size(); ++column) {
+    left[column] = column < 3 || titles[column] == "feasible";
+  }
+  report::TextTable table(std::move(left));
+  table.add_row(std::move(titles));
+  for (const std::size_t index : order) {
+    table.add_row(row(runs[index], index == best, scales, memory, baseline, options));
+  }
+  std::string text = table.str();
+  if (options.reasons) {
+    text += explain_losses(runs) + refusals(runs, order) + notes(runs, order);
+  }
+  return text;
+}
+
+}  // namespace stagecraft

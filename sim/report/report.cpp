@@ -1,1 +1,0 @@
-#include "stagecraft/engine/evaluate.hpp"

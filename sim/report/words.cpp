@@ -1,0 +1,117 @@
+#include "report/words.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "report/format.hpp"
+
+namespace stagecraft::report {
+namespace {
+
+constexpr std::size_t kCausesPerSentence = 3;
+
+}  // namespace
+
+std::vector<Wait> waits(const Evaluation& evaluation) {
+  using Key = std::tuple<std::int32_t, IdleCause, std::int32_t, OpKind>;
+  std::map<Key, Time> sums;
+  const Timeline& timeline = evaluation.timeline;
+  for (const IdleInterval& idle : evaluation.idle) {
+    std::int32_t from = -1;
+    OpKind kind = OpKind::kForward;
+    // Before the first and after the last op the cause says it all.
+    const bool names_producer = idle.cause != IdleCause::kFill && idle.cause != IdleCause::kDrain;
+    if (names_producer && idle.waited_for != kNoOp) {
+      from = timeline.device_of(idle.waited_for);
+      kind = timeline.ops[idle.waited_for].kind;
+    }
+    sums[Key{idle.device, idle.cause, from, kind}] += idle.end - idle.start;
+  }
+  std::vector<Wait> result;
+  result.reserve(sums.size());
+  for (const auto& [key, time] : sums) {
+    const auto& [device, cause, from, kind] = key;
+    result.push_back({device, from, kind, cause, time});
+  }
+  std::stable_sort(result.begin(), result.end(),
+                   [](const Wait& a, const Wait& b) { return a.time > b.time; });
+  return result;
+}
+
+std::string_view cause_phrase(IdleCause cause) {
+  switch (cause) {
+    case IdleCause::kFill:
+      return "before the first op";
+    case IdleCause::kDrain:
+      return "after the last op";
+    case IdleCause::kProducer:
+      return "waiting for another op to end";
+    case IdleCause::kTransfer:
+      return "waiting for transfers";
+    case IdleCause::kMemory:
+      return "waiting for memory";
+    case IdleCause::kOptimizer:
+      return "waiting for the optimizer step or gradient reduction of others";
+  }
+  return "";
+}
+
+std::string wait_text(const Wait& wait) {
+  if (wait.for_device < 0) {
+    return std::string(cause_phrase(wait.cause));
+  }
+  const std::string_view word = op_word(wait.for_kind);
+  const std::string whose = wait.for_device == wait.device
+                                ? std::string("its own")
+                                : fmt::format("device {}'s", wait.for_device);
+  switch (wait.cause) {
+    case IdleCause::kTransfer:
+      return fmt::format("waiting for the transfer from {} {}", whose, word);
+    case IdleCause::kMemory:
+      return fmt::format("waiting for memory that {} {} frees", whose, word);
+    default:
+      return fmt::format("waiting for {} {}", whose, word);
+  }
+}
+
+MeanDevice mean_device(const Evaluation& evaluation) {
+  MeanDevice mean;
+  const double count = static_cast<double>(std::max<std::size_t>(evaluation.devices.size(), 1));
+  for (const DeviceEvaluation& device : evaluation.devices) {
+    mean.busy += static_cast<double>(device.busy) / count;
+    for (std::size_t cause = 0; cause < mean.idle.size(); ++cause) {
+      mean.idle[cause] += static_cast<double>(device.idle_by_cause[cause]) / count;
+    }
+  }
+  return mean;
+}
+
+std::string device_idle_text(const Evaluation& evaluation, std::int32_t device,
+                             const std::vector<Wait>& waits_of_all) {
+  const DeviceEvaluation& figures = evaluation.devices[static_cast<std::size_t>(device)];
+  if (figures.idle == 0) {
+    return fmt::format("device {} never idles", device);
+  }
+  std::string text =
+      fmt::format("device {} idles {} of the time ({})", device,
+                  percent_text(static_cast<double>(figures.idle) /
+                               static_cast<double>(std::max<Time>(evaluation.makespan, 1))),
+                  time_text(figures.idle));
+  std::size_t named = 0;
+  for (const Wait& wait : waits_of_all) {
+    if (wait.device != device || wait.time == 0 || named == kCausesPerSentence) {
+      continue;
+    }
+    text += named == 0 ? ": " : ", ";
+    text += fmt::format(
+        "{} {}", percent_text(static_cast<double>(wait.time) / static_cast<double>(figures.idle)),
+        named == 0 ? "of that " + wait_text(wait) : wait_text(wait));
+    ++named;
+  }
+  return text;
+}
+
+}  // namespace stagecraft::report
