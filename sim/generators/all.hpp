@@ -9,7 +9,13 @@ namespace stagecraft {
 const GeneratorInfo& gpipe_info();
 const GeneratorInfo& one_f_one_b_info();
 
+const GeneratorInfo& interleaved_zb_info();
+const GeneratorInfo& zb_h1_info();
+const GeneratorInfo& zb_h2_info();
+
 const GeneratorInfo& dualpipe_info();
 const GeneratorInfo& dualpipev_info();
+
+const GeneratorInfo& greedy_info();
 
 }  // namespace stagecraft

@@ -11,9 +11,13 @@ namespace stagecraft {
 std::span<const GeneratorInfo> generators() {
   // In the order of DESIGN 4.2. Initialised on first use: the infos live in other files.
   static const GeneratorInfo all[] = {
-      gpipe_info(), one_f_one_b_info(),
+      gpipe_info(),
+      one_f_one_b_info(),
 
       // Interleaved zero bubble and zero bubble on one stage per device.
+      interleaved_zb_info(),
+      zb_h1_info(),
+      zb_h2_info(),
 
       // V-shaped and overlapped.
       dualpipe_info(), dualpipev_info(),
@@ -21,6 +25,7 @@ std::span<const GeneratorInfo> generators() {
       // Slices, groups, waves and two directions.
 
       // Driven by costs, and read from a file.
+      greedy_info(),
   };
   return all;
 }

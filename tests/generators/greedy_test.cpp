@@ -1,0 +1,217 @@
+// Generator greedy: the published makespans, memory, and random shapes.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "generators/generated.hpp"
+#include "generators/nemotron.hpp"
+#include "stagecraft/core/random.hpp"
+
+using namespace stagecraft;
+using test::generated;
+using test::reference_peaks;
+using test::reference_times;
+
+namespace {
+
+constexpr Time kTick = 10'000;  // 0.01 ms
+
+struct PublishedPlan {
+  Pipeline pipeline;
+  CostTable costs;
+};
+
+PublishedPlan published_plan() {
+  const std::vector<int> partition = {2, 2, 2, 2, 2, 2, 2, 3, 2, 3, 2, 3,
+                                      2, 3, 3, 2, 3, 3, 2, 2, 2, 3, 3, 1};
+  const std::vector<std::vector<std::int32_t>> placement = {
+      {0, 4, 8, 12, 16, 19, 20}, {1, 5, 9, 13, 17, 21}, {2, 6, 10, 14, 18, 22}, {3, 7, 11, 15, 23}};
+  std::vector<std::int32_t> device_of_stage(partition.size());
+  for (std::size_t device = 0; device < placement.size(); ++device) {
+    for (const std::int32_t stage : placement[device]) {
+      device_of_stage[static_cast<std::size_t>(stage)] = static_cast<std::int32_t>(device);
+    }
+  }
+  return {*make_explicit_pipeline(4, device_of_stage, 8), test::nemotron_costs(partition)};
+}
+
+Pipeline random_placement(Random& random) {
+  const auto devices = static_cast<std::int32_t>(random.uniform(1, 6));
+  const auto stages = static_cast<std::int32_t>(random.uniform(devices, 3 * devices));
+  std::vector<std::int32_t> device_of_stage;
+  for (std::int32_t s = 0; s < stages; ++s) {
+    device_of_stage.push_back(
+        s < devices ? s : static_cast<std::int32_t>(random.uniform(0, devices - 1)));
+  }
+  for (std::size_t s = device_of_stage.size(); s-- > 1;) {
+    std::swap(
+        device_of_stage[s],
+        device_of_stage[static_cast<std::size_t>(random.uniform(0, static_cast<std::int64_t>(s)))]);
+  }
+  return *make_explicit_pipeline(devices, device_of_stage,
+                                 static_cast<std::int32_t>(random.uniform(1, 12)));
+}
+
+CostTable random_costs(Random& random, const Pipeline& pipeline) {
+  const auto draw = [&](std::int64_t low, std::int64_t high) {
+    std::vector<std::int64_t> values;
+    for (std::int32_t k = 0; k < pipeline.stages * pipeline.microbatches; ++k) {
+      values.push_back(random.uniform(low, high));
+    }
+    return values;
+  };
+  CostTable costs = uniform_costs(pipeline, 1, 1, 1, random.uniform(0, 4));
+  const auto forward = draw(0, 20);
+  const auto input = draw(0, 20);
+  const auto weight = draw(0, 20);
+  auto whole = input;
+  for (std::size_t k = 0; k < whole.size(); ++k) {
+    whole[k] += weight[k];
+  }
+  costs.forward = Grid::per_microbatch(forward, pipeline.microbatches);
+  costs.backward_input = Grid::per_microbatch(input, pipeline.microbatches);
+  costs.backward_weight = Grid::per_microbatch(weight, pipeline.microbatches);
+  costs.backward = Grid::per_microbatch(whole, pipeline.microbatches);
+  const auto kept = draw(0, 9);
+  auto by_input = kept;
+  auto by_weight = kept;
+  for (std::size_t k = 0; k < kept.size(); ++k) {
+    by_input[k] = -random.uniform(0, kept[k]);
+    by_weight[k] = -kept[k] - by_input[k];
+  }
+  costs.memory.forward = Grid::per_microbatch(kept, pipeline.microbatches);
+  costs.memory.backward_input = Grid::per_microbatch(by_input, pipeline.microbatches);
+  costs.memory.backward_weight = Grid::per_microbatch(by_weight, pipeline.microbatches);
+  return costs;
+}
+
+}  // namespace
+
+TEST_SUITE("generators") {
+  TEST_CASE("nemotron-nano-v2-9B on a uniform partition: 1f1b and greedy") {
+    const Pipeline pipeline = *make_pipeline(4, 1, 8, PlacementKind::kLoop);
+    const CostTable costs = test::nemotron_costs({14, 14, 14, 14});
+    const std::vector<Time> compute = {85'000, 76'160, 76'160, 103'456};
+    for (std::int32_t s = 0; s < 4; ++s) {
+      CHECK((costs.forward.at(s, 0) + costs.backward.at(s, 0)) * 8 ==
+            compute[static_cast<std::size_t>(s)] * kTick);
+    }
+    CHECK(reference_times(generated("1f1b", pipeline, costs), costs).makespan == 133'121 * kTick);
+    CHECK(reference_times(generated("greedy", pipeline, costs), costs).makespan == 112'994 * kTick);
+  }
+
+  TEST_CASE("nemotron-nano-v2-9B, 1f1b order with B, W apart takes 126 300 ticks") {
+    const Pipeline pipeline = *make_pipeline(4, 1, 8, PlacementKind::kLoop);
+    const CostTable costs = test::nemotron_costs({14, 14, 14, 14});
+    const Schedule fused = generated("1f1b", pipeline, costs);
+    std::vector<std::vector<Op>> lists(4);
+    for (std::int32_t d = 0; d < 4; ++d) {
+      for (Op op : fused.device_ops(d)) {
+        if (op.kind == OpKind::kBackward) {
+          op.kind = OpKind::kBackwardInput;
+          lists[static_cast<std::size_t>(d)].push_back(op);
+          op.kind = OpKind::kBackwardWeight;
+        }
+        lists[static_cast<std::size_t>(d)].push_back(op);
+      }
+    }
+    const Schedule split = make_schedule("1f1b", pipeline, lists);
+    CHECK(reference_times(split, costs).makespan == 126'300 * kTick);
+  }
+
+  TEST_CASE("nemotron-nano-v2-9B, published 24-stage plan: 89 870 ticks") {
+    const auto [pipeline, costs] = published_plan();
+    const auto run = [&, &p = pipeline, &c = costs](const GeneratorOptions& options) {
+      return reference_times(generated("greedy", p, c, options), c).makespan;
+    };
+    CHECK(run({}) == 89'870 * kTick);
+    CHECK(run({{"exempt_trials", "0"}}) == 89'870 * kTick);
+    CHECK(run({{"defer", "false"}}) == 89'870 * kTick);
+    CHECK(run({{"from_start", "true"}}) == 89'692 * kTick);
+    const std::vector<Time> compute = {86'392, 84'880, 84'728, 84'776};
+    std::vector<Time> busy(4, 0);
+    const Schedule schedule = generated("greedy", pipeline, costs);
+    for (std::int32_t d = 0; d < 4; ++d) {
+      for (const Op& op : schedule.device_ops(d)) {
+        busy[static_cast<std::size_t>(d)] += costs.duration(op, pipeline) / kTick;
+      }
+    }
+    CHECK(busy == compute);
+  }
+
+  TEST_CASE("greedy on random placements is complete and keeps within memory") {
+    Random random(20);
+    for (int round = 0; round < 150; ++round) {
+      CAPTURE(round);
+      const Pipeline pipeline = random_placement(random);
+      CostTable costs = random_costs(random, pipeline);
+      std::vector<Bytes> least(static_cast<std::size_t>(pipeline.devices), 0);
+      for (std::int32_t m = 0; m < pipeline.microbatches; ++m) {
+        std::vector<Bytes> sum(least.size(), 0);
+        for (std::int32_t s = 0; s < pipeline.stages; ++s) {
+          sum[static_cast<std::size_t>(pipeline.device(s))] += costs.memory.forward.at(s, m);
+        }
+        for (std::size_t d = 0; d < least.size(); ++d) {
+          least[d] = std::max(least[d], sum[d]);
+        }
+      }
+      costs.memory.resident.assign(least.size(), 100);
+      for (const Bytes extra : {Bytes{0}, Bytes{7}, Bytes{1'000}}) {
+        costs.memory.capacity = least;
+        for (Bytes& capacity : costs.memory.capacity) {
+          capacity += 100 + extra;
+        }
+        const Schedule schedule = generated("greedy", pipeline, costs);
+        CHECK(schedule.ops.size() ==
+              3 * static_cast<std::size_t>(pipeline.stages * pipeline.microbatches));
+        CHECK(reference_times(schedule, costs).complete);
+        const std::vector<Bytes> peaks = reference_peaks(schedule, costs);
+        for (std::size_t d = 0; d < peaks.size(); ++d) {
+          CHECK(peaks[d] + 100 <= costs.memory.capacity[d]);
+        }
+      }
+      costs.memory.capacity[0] = least[0] + 99;
+      if (least[0] > 0) {
+        CHECK(test::refused("greedy", pipeline, costs).find("device 0 needs") != std::string::npos);
+      }
+    }
+  }
+
+  TEST_CASE("greedy is never worse than 1f1b on one stage per device") {
+    Random random(21);
+    for (int round = 0; round < 150; ++round) {
+      CAPTURE(round);
+      const Pipeline pipeline =
+          *make_pipeline(static_cast<std::int32_t>(random.uniform(1, 8)), 1,
+                         static_cast<std::int32_t>(random.uniform(1, 20)), PlacementKind::kLoop);
+      CostTable costs = random_costs(random, pipeline);
+      const Schedule plain = generated("1f1b", pipeline, costs);
+      costs.memory.capacity = reference_peaks(plain, costs);
+      CHECK(reference_times(generated("greedy", pipeline, costs), costs).makespan <=
+            reference_times(plain, costs).makespan);
+    }
+  }
+
+  TEST_CASE("greedy takes slices") {
+    Pipeline pipeline = *make_pipeline(3, 2, 4, PlacementKind::kLoop);
+    pipeline.slices = {3, 1, 2, 1};
+    const CostTable costs = uniform_costs(pipeline, 2, 3, 1, 1);
+    const Schedule schedule = generated("greedy", pipeline, costs);
+    CHECK(schedule.ops.size() == 3 * 6 * 7);
+    CHECK(reference_times(schedule, costs).complete);
+  }
+
+  TEST_CASE("greedy refuses what it cannot run") {
+    const Pipeline two_ways = *make_pipeline(4, 1, 8, PlacementKind::kBidirectional);
+    CHECK(
+        test::refused("greedy", two_ways, uniform_costs(two_ways, 1, 1, 1)).find("bidirectional") !=
+        std::string::npos);
+    const Pipeline pipeline = *make_pipeline(4, 1, 8, PlacementKind::kLoop);
+    CostTable fused = uniform_costs(pipeline, 1, 1, 1);
+    fused.split_backward = false;
+    CHECK(test::refused("greedy", pipeline, fused).find("backward_weight") != std::string::npos);
+    CHECK(test::refused("greedy", pipeline, uniform_costs(pipeline, 1, 1, 1),
+                        {{"defer", "maybe"}, {"exempt_trials", "-1"}})
+              .find("exempt_trials") != std::string::npos);
+  }
+}
