@@ -9,15 +9,19 @@
 
 #include "stagecraft/cost/cost_table.hpp"
 #include "stagecraft/generators/generator.hpp"
+#include "stagecraft/schedule/verify.hpp"
 #include "support/reference.hpp"
 
 namespace stagecraft::test {
 
-/// The schedule `name` of this pipeline; the test fails with the diagnostics if there is none.
+/// The schedule `name` of this pipeline; the test fails with the diagnostics if there is none, or if
+/// it breaks a rule.
 inline Schedule generated(const std::string& name, const Pipeline& pipeline, const CostTable& costs,
                           const GeneratorOptions& options = {}) {
   Result<Schedule> schedule = generate(name, {pipeline, costs, options});
   REQUIRE_MESSAGE(schedule.ok(), (schedule.ok() ? "" : to_string(schedule.failures())));
+  const Diagnostics broken = verify(*schedule);
+  REQUIRE_MESSAGE(broken.empty(), (broken.empty() ? "" : to_string(broken)));
   return std::move(schedule).value();
 }
 
