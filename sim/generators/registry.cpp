@@ -23,6 +23,7 @@ std::span<const GeneratorInfo> generators() {
       dualpipe_info(), dualpipev_info(),
 
       // Slices, groups, waves and two directions.
+      seq1f1b_info(), group_interleaved_info(), chimera_info(), terapipe_info(),
 
       // Driven by costs, and read from a file.
       greedy_info(),
