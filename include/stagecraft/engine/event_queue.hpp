@@ -26,7 +26,9 @@ enum class EventClass : std::uint8_t {
   /// An op ends: its device becomes free and its memory is released. First, so that whatever else
   /// happens at this instant sees the resources that it frees.
   kOpEnd,
-  /// A transfer or copy ends: data is there, and its link is free for the next one.
+  /// The last byte of a transfer or copy has left: its links are free.
+  kFlowEnd,
+  /// The data of a transfer is there. After the ends of flows, since it may follow one at once.
   kTransferEnd,
   /// An op's last data arrived. After all ends, so that an op never seems to wait for memory or for
   /// a device that is given back at the same instant.
@@ -37,7 +39,7 @@ enum class EventClass : std::uint8_t {
   /// instant; last, because starts and ends request transfers.
   kArbitrate,
 };
-inline constexpr std::size_t kEventClassCount = 5;
+inline constexpr std::size_t kEventClassCount = 6;
 
 struct Event {
   Time time = 0;

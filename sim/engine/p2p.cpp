@@ -1,0 +1,244 @@
+#include "stagecraft/engine/p2p.hpp"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "engine/p2p_lowering.hpp"
+#include "stagecraft/core/check.hpp"
+
+namespace stagecraft {
+namespace {
+
+// The refinements of `batched` need to know whether a device holds several stages.
+bool one_stage_per_device(const Schedule& schedule) {
+  return !schedule.pipeline.bidirectional() && schedule.pipeline.chunks() == 1;
+}
+
+class Batched {
+ public:
+  Batched(P2pBuilder& builder, P2pLowering lowering, bool single, std::int32_t device)
+      : builder_(builder), lowering_(lowering), single_(single), device_(device) {}
+
+  void run() {
+    const std::vector<OpIndex>& list = builder_.list(device_);
+    std::vector<P2pMember> sends;
+    std::vector<P2pMember> receives;
+    std::size_t last = list.size();  // the op before the next unit; list.size(): none yet
+    for (std::size_t i = 0; i < list.size();) {
+      const std::size_t length =
+          !single_ && i + 1 < list.size() && builder_.steady_pair(list[i], list[i + 1], device_)
+              ? 2
+              : 1;
+      receives.clear();
+      for (std::size_t k = i; k < i + length; ++k) {
+        builder_.add_receives(list[k], false, receives);
+        builder_.add_receives(list[k], true, receives);
+      }
+      const bool apart = single_ && last != list.size() &&
+                         builder_.activation_side(list[last]) == builder_.activation_side(list[i]);
+      if (apart) {
+        call(sends);
+        call(receives);
+      } else {
+        sends.insert(sends.end(), receives.begin(), receives.end());
+        call(sends);
+      }
+      sends.clear();
+      for (const std::size_t end = i + length; i < end; ++i) {
+        builder_.run(list[i]);
+        builder_.add_sends(list[i], sends);
+        last = i;
+      }
+    }
+    call(sends);
+  }
+
+ private:
+  // Megatron's order within a batch: to and from the device before, then the device after.
+  [[nodiscard]] int rank(const P2pMember& member) const {
+    const bool gradient = builder_.message(member).gradient;
+    return member.send ? (gradient ? 0 : 2) : (gradient ? 3 : 1);
+  }
+
+  void call(std::vector<P2pMember> members) {
+    if (members.empty()) {
+      return;
+    }
+    const bool send_first = lowering_ == P2pLowering::kSendFirst ||
+                            (lowering_ == P2pLowering::kParity && device_ % 2 == 0);
+    std::stable_sort(members.begin(), members.end(), [&](const P2pMember& a, const P2pMember& b) {
+      if (lowering_ != P2pLowering::kBatched && a.send != b.send) {
+        return a.send == send_first;
+      }
+      return rank(a) < rank(b);
+    });
+    if (lowering_ == P2pLowering::kBatched) {
+      builder_.post(members);
+      builder_.wait(members);
+      return;
+    }
+    for (const P2pMember& member : members) {
+      builder_.post({&member, 1});
+      builder_.wait({&member, 1});
+    }
+  }
+
+  P2pBuilder& builder_;
+  P2pLowering lowering_;
+  bool single_;
+  std::int32_t device_;
+};
+
+class Overlapped {
+ public:
+  Overlapped(P2pBuilder& builder, std::int32_t device)
+      : builder_(builder), device_(device), list_(builder.list(device)) {}
+
+  void run() {
+    for (std::size_t i = 0; i < list_.size(); ++i) {
+      if (forward_of_pair(i)) {
+        // Posted ahead of the forward, so that it is under way while the forward runs.
+        wait_for(i);
+        post_receives(list_[i + 1], true);
+      } else {
+        wait_for(i);
+      }
+      builder_.run(list_[i]);
+      const bool steady = forward_of_pair(i) || (i > 0 && forward_of_pair(i - 1)) ||
+                          (builder_.activation_side(list_[i]) && builder_.gradient_side(list_[i]));
+      post_after(i);
+      settle_sends(steady);
+    }
+    builder_.wait(pending_[0]);
+    builder_.wait(pending_[1]);
+  }
+
+ private:
+  [[nodiscard]] bool forward_of_pair(std::size_t i) const {
+    return i + 1 < list_.size() && builder_.kind(list_[i]) == OpKind::kForward &&
+           !builder_.activation_side(list_[i + 1]) && builder_.gradient_side(list_[i + 1]);
+  }
+
+  // The next op of a side after the i-th, or kNoOp.
+  [[nodiscard]] OpIndex next_of_side(std::size_t i, bool gradient) const {
+    for (++i; i < list_.size(); ++i) {
+      if (gradient ? builder_.gradient_side(list_[i]) : builder_.activation_side(list_[i])) {
+        return list_[i];
+      }
+    }
+    return kNoOp;
+  }
+
+  void post_receives(OpIndex op, bool gradient) {
+    std::vector<P2pMember> receives;
+    if (op != kNoOp) {
+      builder_.add_receives(op, gradient, receives);
+    }
+    for (const P2pMember& member : receives) {
+      builder_.post({&member, 1});
+    }
+  }
+
+  void post_sends(OpIndex op, bool gradient) {
+    std::vector<P2pMember> sends;
+    builder_.add_sends(op, sends);
+    for (const P2pMember& member : sends) {
+      if (builder_.message(member).gradient == gradient) {
+        builder_.post({&member, 1});
+        fresh_[gradient ? 1 : 0].push_back(member);
+      }
+    }
+  }
+
+  // Megatron's order: even devices send to the next one first, odd ones receive first.
+  void post_after(std::size_t i) {
+    for (const bool gradient : {false, true}) {
+      if (!(gradient ? builder_.gradient_side(list_[i]) : builder_.activation_side(list_[i]))) {
+        continue;
+      }
+      const OpIndex next = next_of_side(i, gradient);
+      if ((device_ % 2 == 0)) {
+        post_sends(list_[i], gradient);
+        post_receives(next, gradient);
+      } else {
+        post_receives(next, gradient);
+        post_sends(list_[i], gradient);
+      }
+    }
+  }
+
+  // In the steady state a send is waited for when the next one of its side was posted.
+  void settle_sends(bool steady) {
+    for (std::size_t side = 0; side < 2; ++side) {
+      if (fresh_[side].empty()) {
+        continue;
+      }
+      if (steady) {
+        builder_.wait(pending_[side]);
+        pending_[side] = fresh_[side];
+      } else {
+        builder_.wait(fresh_[side]);
+      }
+      fresh_[side].clear();
+    }
+  }
+
+  void wait_for(std::size_t i) {
+    post_receives(list_[i], false);
+    post_receives(list_[i], true);
+    builder_.wait_for_data(list_[i]);
+  }
+
+  P2pBuilder& builder_;
+  std::int32_t device_;
+  const std::vector<OpIndex>& list_;
+  std::vector<P2pMember> fresh_[2];    // sends just posted, by side: activations, gradients
+  std::vector<P2pMember> pending_[2];  // sends to be waited for later
+};
+
+}  // namespace
+
+P2pProgram lower_p2p(const Schedule& schedule, const TaskGraph& graph, P2pLowering lowering) {
+  P2pBuilder builder(schedule, graph);
+  const bool single = one_stage_per_device(schedule);
+  for (std::int32_t device = 0; device < graph.devices; ++device) {
+    if (lowering == P2pLowering::kOverlap) {
+      Overlapped(builder, device).run();
+    } else {
+      Batched(builder, lowering, single, device).run();
+    }
+    builder.end_device();
+  }
+  return builder.take();
+}
+
+std::vector<std::string> to_text(const P2pProgram& program, const Schedule& schedule,
+                                 const TaskGraph& graph, std::int32_t device) {
+  std::vector<std::string> result;
+  for (const P2pStep& step : program.steps_of(device)) {
+    switch (step.kind) {
+      case P2pStepKind::kOp:
+        result.push_back(to_string(op_of(graph, schedule, step.first)));
+        break;
+      case P2pStepKind::kPost: {
+        std::string text = "[";
+        for (const P2pMember& member : program.members_of(step)) {
+          const P2pMessage& message = program.messages[member.message];
+          text += fmt::format("{}{}{}{}", text.size() > 1 ? "+" : "", member.send ? "S" : "R",
+                              message.gradient ? "B" : "F",
+                              member.send ? fmt::format("->{}", message.to_device)
+                                          : fmt::format("<-{}", message.from_device));
+        }
+        result.push_back(text + "]");
+        break;
+      }
+      case P2pStepKind::kWait:
+        result.insert(result.end(), step.count, "wait");
+        break;
+    }
+  }
+  return result;
+}
+
+}  // namespace stagecraft

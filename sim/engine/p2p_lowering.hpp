@@ -1,0 +1,73 @@
+// What the lowerings of p2p.hpp share: messages, channels and the steps of the program made so far.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "stagecraft/engine/p2p.hpp"
+#include "stagecraft/engine/task_graph.hpp"
+
+namespace stagecraft {
+
+class P2pBuilder {
+ public:
+  P2pBuilder(const Schedule& schedule, const TaskGraph& graph);
+
+  /// Compute tasks of a device in list order.
+  [[nodiscard]] const std::vector<OpIndex>& list(std::int32_t device) const {
+    return lists_[static_cast<std::size_t>(device)];
+  }
+  [[nodiscard]] OpKind kind(OpIndex op) const { return graph_.kind[op]; }
+  [[nodiscard]] const P2pMessage& message(const P2pMember& member) const {
+    return program_.messages[member.message];
+  }
+
+  /// True for ops that handle activations (F) or gradients (B, BW); an overlapped pair does both.
+  [[nodiscard]] bool activation_side(OpIndex op) const {
+    return kind(op) == OpKind::kForward || kind(op) == OpKind::kOverlapped;
+  }
+  [[nodiscard]] bool gradient_side(OpIndex op) const {
+    return kind(op) == OpKind::kBackward || kind(op) == OpKind::kBackwardInput ||
+           kind(op) == OpKind::kOverlapped;
+  }
+
+  /// True if a forward and the backward after it are one step of the steady state (p2p.hpp): the
+  /// backward's gradient is produced before the data of the forward before this one is consumed.
+  [[nodiscard]] bool steady_pair(OpIndex forward, OpIndex backward, std::int32_t device) const;
+
+  /// Receives of one side that must have been posted before `op` and were not added yet: its own
+  /// and those sent before it on its channel.
+  void add_receives(OpIndex op, bool gradient, std::vector<P2pMember>& members);
+  void add_sends(OpIndex op, std::vector<P2pMember>& members) const;
+
+  // Steps of the current device.
+  void run(OpIndex op);
+  void post(std::span<const P2pMember> members);
+  void wait(std::span<const P2pMember> members);
+  /// Waits for what `op` receives and was not waited for yet.
+  void wait_for_data(OpIndex op);
+  void end_device();
+  [[nodiscard]] P2pProgram take() { return std::move(program_); }
+
+ private:
+  static constexpr std::uint32_t kNone = UINT32_MAX;
+
+  void add_messages(const Schedule& schedule);
+  void add_channels();
+  [[nodiscard]] std::size_t channel_of(const P2pMessage& message) const;
+  void add_step(P2pStepKind kind, std::span<const P2pMember> members);
+
+  const TaskGraph& graph_;
+  P2pProgram program_;
+  std::vector<std::vector<OpIndex>> lists_;
+  // [tasks][2] the message a task receives and sends: activation, gradient.
+  std::vector<std::uint32_t> received_, sent_;
+  std::vector<std::vector<std::uint32_t>> channels_;  // messages in the order of their sends
+  std::vector<std::uint32_t> place_;                  // [messages] in its channel
+  std::vector<std::uint32_t> next_receive_;           // [channels]
+  std::vector<bool> waited_;                          // [messages] by the receiver
+  std::vector<std::uint32_t> last_sent_;              // [P*P] newest activation sent so far
+};
+
+}  // namespace stagecraft
