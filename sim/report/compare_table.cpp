@@ -2,8 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
 #include <optional>
 
 #include "report/format.hpp"
@@ -16,7 +14,6 @@ namespace {
 using report::Scale;
 
 constexpr std::string_view kNone = "-";
-constexpr std::string_view kBaseline = "1f1b";
 
 struct Scales {
   Scale time;
@@ -37,12 +34,8 @@ Scales scales_of(std::span<const Run> runs) {
 }
 
 std::optional<Time> baseline_time(std::span<const Run> runs) {
-  for (const Run& run : runs) {
-    if (run.schedule == kBaseline && has_timeline(run) && headline_time(run) > 0) {
-      return headline_time(run);
-    }
-  }
-  return std::nullopt;
+  const Run* run = report::baseline_run(runs);
+  return run == nullptr ? std::nullopt : std::optional<Time>(headline_time(*run));
 }
 
 std::string short_verdict(const Run& run) {
@@ -147,62 +140,6 @@ std::string notes(std::span<const Run> runs, const std::vector<std::size_t>& ord
   return text.empty() ? text : "\nNotes:\n" + text;
 }
 
-struct Difference {
-  double time = 0.0;  ///< ns a device, loser minus winner
-  std::string words;
-};
-
-/// What makes the loser's mean device slower, largest first.
-std::vector<Difference> differences(const Evaluation& loser, const Evaluation& winner) {
-  const report::MeanDevice a = report::mean_device(loser);
-  const report::MeanDevice b = report::mean_device(winner);
-  const std::vector<report::Wait> waits = report::waits(loser);
-  std::vector<Difference> result;
-  result.push_back({a.busy - b.busy, "at work"});
-  for (std::size_t c = 0; c < a.idle.size(); ++c) {
-    const auto cause = static_cast<IdleCause>(c);
-    std::string words(report::cause_phrase(cause));
-    const auto longest = std::find_if(waits.begin(), waits.end(), [cause](const auto& wait) {
-      return wait.cause == cause && wait.for_device >= 0;
-    });
-    if (longest != waits.end()) {
-      words +=
-          fmt::format(" (most of all device {} {})", longest->device, report::wait_text(*longest));
-    }
-    result.push_back({a.idle[c] - b.idle[c], std::move(words)});
-  }
-  std::stable_sort(result.begin(), result.end(), [](const Difference& x, const Difference& y) {
-    return std::abs(x.time) > std::abs(y.time);
-  });
-  return result;
-}
-
-std::string loss_sentence(const Run& loser, const Run& winner) {
-  const auto more = static_cast<double>(headline_time(loser) - headline_time(winner)) /
-                    static_cast<double>(std::max<Time>(headline_time(winner), 1));
-  if (headline_time(loser) == headline_time(winner)) {
-    return fmt::format("{}: as fast as {}", loser.schedule, winner.schedule);
-  }
-  std::string text = fmt::format("{}: {:+.1f} %", loser.schedule, 100.0 * more);
-  const Time slower = loser.evaluation.makespan - winner.evaluation.makespan;
-  if (slower <= 0) {
-    return text + "; its makespan is no longer, but its iterations overlap less";
-  }
-  text += fmt::format("; of the {} that its makespan is longer, a mean device spends",
-                      report::time_text(slower));
-  std::size_t named = 0;
-  for (const Difference& part : differences(loser.evaluation, winner.evaluation)) {
-    const Time time = std::llround(part.time);
-    if (named == 3 || std::abs(part.time) * 20.0 < static_cast<double>(slower)) {
-      break;
-    }
-    text += fmt::format("{} {} {} {}", named == 0 ? "" : ",", report::time_text(std::abs(time)),
-                        time >= 0 ? "more" : "less", part.words);
-    ++named;
-  }
-  return text;
-}
-
 }  // namespace
 
 std::string explain_losses(std::span<const Run> runs) {
@@ -213,7 +150,8 @@ std::string explain_losses(std::span<const Run> runs) {
   std::string text;
   for (const std::size_t index : rank_runs(runs)) {
     if (index != best && runs[index].evaluation.feasible && has_timeline(runs[index])) {
-      text += "  " + loss_sentence(runs[index], runs[best]) + "\n";
+      text +=
+          "  " + runs[index].schedule + ": " + report::loss_text(runs[index], runs[best]) + "\n";
     }
   }
   return text.empty() ? text

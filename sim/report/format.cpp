@@ -109,6 +109,16 @@ std::string placement_text(const Pipeline& pipeline) {
   return chunks > 1 ? fmt::format("{} x{}", name, chunks) : std::string(name);
 }
 
+std::vector<int> chunk_of_stage(const Pipeline& pipeline) {
+  std::vector<int> seen(static_cast<std::size_t>(pipeline.devices), 0);
+  std::vector<int> chunk;
+  chunk.reserve(pipeline.device_of_stage.size());
+  for (const std::int32_t device : pipeline.device_of_stage) {
+    chunk.push_back(seen[static_cast<std::size_t>(device)]++);
+  }
+  return chunk;
+}
+
 std::string TextTable::str() const {
   std::vector<std::size_t> widths(left_.size(), 0);
   for (const auto& row : rows_) {

@@ -5,6 +5,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "stagecraft/core/op.hpp"
 #include "stagecraft/core/units.hpp"
@@ -36,6 +38,9 @@ struct Scale {
 
 /// "loop", "vee x2": the placement and, if more than one, the chunks per device.
 [[nodiscard]] std::string placement_text(const Pipeline& pipeline);
+
+/// Position of each stage among the stages of its device: 0 for the first chunk.
+[[nodiscard]] std::vector<int> chunk_of_stage(const Pipeline& pipeline);
 
 /// Columns of text, each padded to its widest cell. Columns in `left` are aligned to the left. The
 /// first row is the head, underlined.

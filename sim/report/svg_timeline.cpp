@@ -56,16 +56,6 @@ double default_row_height(std::int32_t devices) {
                           : 2.0;
 }
 
-/// Position of each stage among the stages of its device: 0 for the first chunk.
-std::vector<int> chunk_of_stage(const Pipeline& pipeline) {
-  std::vector<int> seen(static_cast<std::size_t>(pipeline.devices), 0);
-  std::vector<int> chunk;
-  for (const std::int32_t device : pipeline.device_of_stage) {
-    chunk.push_back(seen[static_cast<std::size_t>(device)]++);
-  }
-  return chunk;
-}
-
 class Picture {
  public:
   Picture(const SvgOptions& options, Time end) : options_(options), end_(std::max<Time>(end, 1)) {}
@@ -76,7 +66,7 @@ class Picture {
                                                : default_row_height(timeline.pipeline.devices);
     text(kGutter, y_ + 15.0, "t", title(run));
     y_ += kTitle;
-    const std::vector<int> chunks = chunk_of_stage(timeline.pipeline);
+    const std::vector<int> chunks = report::chunk_of_stage(timeline.pipeline);
     for (std::int32_t device = 0; device < timeline.pipeline.devices; ++device) {
       rect(kGutter, y_, x(end_) - kGutter, row - 1.0, "class=\"r\"");
       if (row >= kLabelRow || device % 8 == 0) {

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
 #include <map>
 #include <tuple>
 
@@ -12,6 +14,36 @@ namespace stagecraft::report {
 namespace {
 
 constexpr std::size_t kCausesPerSentence = 3;
+constexpr std::string_view kBaseline = "1f1b";
+
+struct Difference {
+  double time = 0.0;  ///< ns a device, loser minus winner
+  std::string words;
+};
+
+/// What makes the loser's mean device slower, largest first.
+std::vector<Difference> differences(const Evaluation& loser, const Evaluation& winner) {
+  const MeanDevice a = mean_device(loser);
+  const MeanDevice b = mean_device(winner);
+  const std::vector<Wait> all = waits(loser);
+  std::vector<Difference> result;
+  result.push_back({a.busy - b.busy, "at work"});
+  for (std::size_t c = 0; c < a.idle.size(); ++c) {
+    const auto cause = static_cast<IdleCause>(c);
+    std::string words(cause_phrase(cause));
+    const auto longest = std::find_if(all.begin(), all.end(), [cause](const auto& wait) {
+      return wait.cause == cause && wait.for_device >= 0;
+    });
+    if (longest != all.end()) {
+      words += fmt::format(" (most of all device {} {})", longest->device, wait_text(*longest));
+    }
+    result.push_back({a.idle[c] - b.idle[c], std::move(words)});
+  }
+  std::stable_sort(result.begin(), result.end(), [](const Difference& x, const Difference& y) {
+    return std::abs(x.time) > std::abs(y.time);
+  });
+  return result;
+}
 
 }  // namespace
 
@@ -112,6 +144,41 @@ std::string device_idle_text(const Evaluation& evaluation, std::int32_t device,
     ++named;
   }
   return text;
+}
+
+std::string loss_text(const Run& loser, const Run& winner) {
+  const auto more = static_cast<double>(headline_time(loser) - headline_time(winner)) /
+                    static_cast<double>(std::max<Time>(headline_time(winner), 1));
+  if (headline_time(loser) == headline_time(winner)) {
+    return fmt::format("as fast as {}", winner.schedule);
+  }
+  std::string text = fmt::format("{:+.1f} %", 100.0 * more);
+  const Time slower = loser.evaluation.makespan - winner.evaluation.makespan;
+  if (slower <= 0) {
+    return text + "; its makespan is no longer, but its iterations overlap less";
+  }
+  text += fmt::format("; of the {} that its makespan is longer, a mean device spends",
+                      time_text(slower));
+  std::size_t named = 0;
+  for (const Difference& part : differences(loser.evaluation, winner.evaluation)) {
+    const Time time = std::llround(part.time);
+    if (named == 3 || std::abs(part.time) * 20.0 < static_cast<double>(slower)) {
+      break;
+    }
+    text += fmt::format("{} {} {} {}", named == 0 ? "" : ",", time_text(std::abs(time)),
+                        time >= 0 ? "more" : "less", part.words);
+    ++named;
+  }
+  return text;
+}
+
+const Run* baseline_run(std::span<const Run> runs) {
+  for (const Run& run : runs) {
+    if (run.schedule == kBaseline && has_timeline(run) && headline_time(run) > 0) {
+      return &run;
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace stagecraft::report

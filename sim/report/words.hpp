@@ -3,10 +3,12 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "stagecraft/engine/evaluate.hpp"
+#include "stagecraft/report/run.hpp"
 
 namespace stagecraft::report {
 
@@ -35,6 +37,13 @@ struct MeanDevice {
 /// "device 2 idles 31.2 % of the time (415 ms): 40 % of that waiting for device 3's backward, ..."
 [[nodiscard]] std::string device_idle_text(const Evaluation& evaluation, std::int32_t device,
                                            const std::vector<Wait>& waits_of_all);
+
+/// Why a run is slower than the winner: what its mean device does more of, largest first. "+6.8 %;
+/// of the 5 µs that its makespan is longer, a mean device spends 2.6 µs more waiting for ..."
+[[nodiscard]] std::string loss_text(const Run& loser, const Run& winner);
+
+/// The run that speed-ups refer to: 1f1b, if it is there and has a timeline; else nullptr.
+[[nodiscard]] const Run* baseline_run(std::span<const Run> runs);
 
 /// What a cause is, as part of a sentence: "before the first op".
 [[nodiscard]] std::string_view cause_phrase(IdleCause cause);

@@ -1,0 +1,18 @@
+# cmake -DSOURCE=folder -DOUTPUT=file.cpp -P embed.cmake: the page's template, style and script as
+# string constants of namespace stagecraft::report.
+set(scripts decode words model draw table hover main)
+set(script "")
+foreach(name IN LISTS scripts)
+  file(READ ${SOURCE}/${name}.js part)
+  string(APPEND script "${part}\n")
+endforeach()
+file(READ ${SOURCE}/style.css style)
+file(READ ${SOURCE}/page.html page)
+set(delimiter "stagecraft_page")
+set(text "// Generated from sim/report/page by embed.cmake.\n#include \"report/page_source.hpp\"\n\n")
+string(APPEND text "namespace stagecraft::report {\n\n")
+string(APPEND text "const char* const kPageTemplate = R\"${delimiter}(${page})${delimiter}\";\n")
+string(APPEND text "const char* const kPageStyle = R\"${delimiter}(${style})${delimiter}\";\n")
+string(APPEND text "const char* const kPageScript = R\"${delimiter}(${script})${delimiter}\";\n")
+string(APPEND text "\n}  // namespace stagecraft::report\n")
+file(WRITE ${OUTPUT} "${text}")
