@@ -31,8 +31,8 @@ inline constexpr std::array<Colour, kOpKindCount> kOpColours = {{
 
 /// By IdleCause.
 inline constexpr std::array<std::string_view, kIdleCauseCount> kIdleColours = {
-    "#9aa3af",  // fill
-    "#c3c9d2",  // drain
+    "#8490a3",  // fill
+    "#b3bcc9",  // drain
     "#d55e00",  // producer
     "#0072b2",  // transfer
     "#cc79a7",  // memory

@@ -155,10 +155,9 @@ std::string loss_text(const Run& loser, const Run& winner) {
   std::string text = fmt::format("{:+.1f} %", 100.0 * more);
   const Time slower = loser.evaluation.makespan - winner.evaluation.makespan;
   if (slower <= 0) {
-    return text + "; its makespan is no longer, but its iterations overlap less";
+    return text + "; its makespan is no longer, but iterations overlap less";
   }
-  text += fmt::format("; of the {} that its makespan is longer, a mean device spends",
-                      time_text(slower));
+  text += "; a mean device spends";
   std::size_t named = 0;
   for (const Difference& part : differences(loser.evaluation, winner.evaluation)) {
     const Time time = std::llround(part.time);

@@ -39,7 +39,7 @@ struct MeanDevice {
                                            const std::vector<Wait>& waits_of_all);
 
 /// Why a run is slower than the winner: what its mean device does more of, largest first. "+6.8 %;
-/// of the 5 µs that its makespan is longer, a mean device spends 2.6 µs more waiting for ..."
+/// a mean device spends 2.6 µs more waiting for transfers (most of all device 0 ...), ..."
 [[nodiscard]] std::string loss_text(const Run& loser, const Run& winner);
 
 /// The run that speed-ups refer to: 1f1b, if it is there and has a timeline; else nullptr.

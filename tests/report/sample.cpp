@@ -1,11 +1,12 @@
 #include "report/sample.hpp"
 
 #include <algorithm>
-#include <tuple>
 
 #include "stagecraft/core/hash.hpp"
+#include "stagecraft/engine/replay.hpp"
+#include "stagecraft/engine/task_graph.hpp"
 #include "stagecraft/generators/generator.hpp"
-#include "support/reference.hpp"
+#include "stagecraft/schedule/dependencies.hpp"
 
 namespace stagecraft::test {
 namespace {
@@ -31,29 +32,6 @@ Need last_need(const Schedule& schedule, const CostTable& costs, const UnitIndex
         }
       });
   return last;
-}
-
-void add_transfers(const Schedule& schedule, const CostTable& costs, const UnitIndex& index,
-                   Timeline& timeline) {
-  for (OpIndex i = 0; i < schedule.ops.size(); ++i) {
-    for_each_dependency(
-        schedule, index, i,
-        [&](std::uint32_t op, std::int32_t from, std::int32_t to, Direction direction) {
-          const std::int32_t a = schedule.pipeline.device(from, direction);
-          const std::int32_t b = schedule.pipeline.device(to, direction);
-          if (a != b) {
-            const Time leaves = timeline.end[op];
-            timeline.transfers.push_back(
-                {op, i, a, b, leaves,
-                 leaves + costs.latency(schedule.pipeline, from, to, direction), 0});
-          }
-        });
-  }
-  std::sort(timeline.transfers.begin(), timeline.transfers.end(),
-            [](const Transfer& x, const Transfer& y) {
-              return std::tuple(x.start, x.producer, x.consumer) <
-                     std::tuple(y.start, y.producer, y.consumer);
-            });
 }
 
 void add_idle(Evaluation& e, std::int32_t device, Time start, Time end, IdleCause cause,
@@ -88,7 +66,11 @@ void evaluate_device(const Schedule& schedule, const CostTable& costs, const Uni
     }
     const Op& op = schedule.ops[k];
     const bool forward = op.kind == OpKind::kForward;
-    const Bytes change = forward ? 2 * kGiB : op.kind == OpKind::kBackward ? -2 * kGiB : -kGiB;
+    const Bytes change = forward                              ? 2 * kGiB
+                         : op.kind == OpKind::kBackward       ? -2 * kGiB
+                         : op.kind == OpKind::kBackwardInput  ? -kGiB
+                         : op.kind == OpKind::kBackwardWeight ? -kGiB
+                                                              : 0;
     now += change;
     e.memory[d].push_back({forward ? t.start[k] : t.end[k], now, i});
     if (now > figures.peak_memory) {
@@ -133,7 +115,6 @@ void add_critical_path(const Schedule& schedule, const CostTable& costs, const U
 
 Run sample_run(const Schedule& schedule, const CostTable& costs) {
   const UnitIndex index(schedule);
-  const ReferenceTimes times = reference_times(schedule, costs);
   const auto devices = static_cast<std::size_t>(schedule.pipeline.devices);
   Run run;
   run.scenario = "sample";
@@ -141,14 +122,11 @@ Run sample_run(const Schedule& schedule, const CostTable& costs) {
   run.memory_given = true;
   run.capacity.assign(devices, 20 * kGiB);
   Evaluation& e = run.evaluation;
-  e.feasible = e.complete = times.complete;
-  e.timeline = {schedule.pipeline, schedule.ops, schedule.offsets, times.start, times.end, {}};
-  e.makespan = times.makespan;
-  e.span = times.span;
-  e.iteration = times.span;
+  e.feasible = e.complete = true;
+  e.timeline = replay(schedule, build_task_graph(schedule, costs).value());
+  e.makespan = *std::max_element(e.timeline.end.begin(), e.timeline.end.end());
   e.devices.resize(devices);
   e.memory.resize(devices);
-  add_transfers(schedule, costs, index, e.timeline);
   Time idle = 0;
   for (std::int32_t device = 0; device < schedule.pipeline.devices; ++device) {
     evaluate_device(schedule, costs, index, e, device);
@@ -156,16 +134,18 @@ Run sample_run(const Schedule& schedule, const CostTable& costs) {
     idle += figures.idle;
     e.peak_memory = std::max(e.peak_memory, figures.peak_memory);
     e.bound.device_load = std::max(e.bound.device_load, figures.busy);
+    e.span = std::max(e.span, figures.last_end - figures.first_start);
   }
+  e.iteration = e.span;
   e.bound.makespan = e.bound.device_load;
   e.gap = static_cast<double>(e.makespan) / static_cast<double>(e.bound.makespan) - 1.0;
   e.bubble_fraction =
       static_cast<double>(idle) / (static_cast<double>(devices) * static_cast<double>(e.makespan));
   add_critical_path(schedule, costs, index, e);
   Hash hash;
-  for (std::size_t i = 0; i < times.start.size(); ++i) {
-    hash.add(times.start[i]);
-    hash.add(times.end[i]);
+  for (std::size_t i = 0; i < e.timeline.start.size(); ++i) {
+    hash.add(e.timeline.start[i]);
+    hash.add(e.timeline.end[i]);
   }
   e.fingerprint = hash.hex();
   return run;

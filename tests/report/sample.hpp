@@ -1,4 +1,4 @@
-// Runs to report on, evaluated by the slow reference of tests/support.
+// Runs to report on, evaluated by replay.
 #pragma once
 
 #include <string>

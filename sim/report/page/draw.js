@@ -24,7 +24,7 @@ function themeColours() {
 
 function layoutOf(run, model, showMemory) {
   const row = run.P <= 8 ? 22 : run.P <= 16 ? 16 : run.P <= 32 ? 10 : run.P <= 64 ? 7 : run.P <= 128 ? 5 : 3;
-  const memory = showMemory && run.memory ? Math.max(6, Math.round(row * 0.9)) : 0;
+  const memory = showMemory && run.memory ? (row >= 16 ? 26 : Math.max(8, row)) : 0;
   const pitch = row + memory + (run.P <= 16 ? 2 : run.P <= 64 ? 1 : 0) + (memory ? 3 : 0);
   const copy = model.hasCopies ? Math.max(2, Math.round(row / 4)) : 0;
   return {row, memory, pitch, copy, height: pitch * run.P};
@@ -99,26 +99,29 @@ class Painter {
   memoryCurve(curve, y, height, most, capacity) {
     const {context, view, theme, gutter, width, scale} = this;
     const level = (bytes) => y + height - Math.max(0, bytes / most) * (height - 1);
-    context.beginPath();
-    context.moveTo(gutter, y + height);
+    const outline = new Path2D();
+    const last = curve.n > 0 ? Math.min(width, Math.ceil(this.x(curve.time[curve.n - 1])) + 1) : gutter;
     let from = Math.max(0, curve.index(view.start));
-    for (let x = gutter; x < width && curve.n > 0; ++x) {
+    const first = curve.n > 0 ? Math.max(gutter, Math.floor(this.x(curve.time[0]))) : last;
+    for (let x = first; x < last; ++x) {
       const next = lowerBound(curve.time, view.start + (x + 1 - gutter) / scale, from, curve.n);
       const value = level(curve.most(from, Math.max(next, from + 1)));
-      context.lineTo(x, value);
-      context.lineTo(x + 1, value);
+      if (x === first) outline.moveTo(x, value); else outline.lineTo(x, value);
+      outline.lineTo(x + 1, value);
       from = Math.max(from, next - 1);
     }
-    context.lineTo(width, y + height);
-    context.closePath();
-    context.globalAlpha = 0.22;
-    context.fillStyle = theme.accent;
-    context.fill();
-    context.globalAlpha = 0.9;
-    context.strokeStyle = theme.accent;
-    context.lineWidth = 1;
-    context.stroke();
-    context.globalAlpha = 1;
+    if (first < last) {
+      const area = new Path2D(outline);
+      area.lineTo(last, y + height);
+      area.lineTo(first, y + height);
+      context.globalAlpha = 0.2;
+      context.fillStyle = theme.accent;
+      context.fill(area);
+      context.globalAlpha = 1;
+      context.strokeStyle = theme.accent;
+      context.lineWidth = 1.25;
+      context.stroke(outline);
+    }
     if (capacity && capacity <= most) {
       context.setLineDash([4, 3]);
       context.strokeStyle = theme.bad;
@@ -194,7 +197,7 @@ function drawPath(painter, run, model, layout) {
     const [x0, x1] = painter.clip(path.start[k], path.end[k]);
     const y = deviceOf(run, path.op[k]) * layout.pitch;
     const middle = y + layout.row / 2;
-    if (x1 - lastX < 0.5 && middle === lastY) continue;  // many steps on one pixel
+    if (x1 - lastX < 0.75) continue;  // many steps on one pixel
     const from = lastY < 0 ? middle : lastY;
     if (path.kind[k] === 0) {
       if (lastY >= 0 && lastY !== middle) painter.line(x0, from, x0, middle, theme.ink, 1.5);

@@ -19,7 +19,7 @@ function headline() {
                                : `<b>${escaped(best.schedule)}</b>: <b>${time}</b>`);
     if (best.speedup !== undefined && best.schedule !== "1f1b") parts.push(`${best.speedup.toFixed(2)}× the speed of 1f1b`);
     if (best.bubble !== undefined) parts.push(`devices idle ${percentText(best.bubble)} of the time`);
-    if (best.gap !== undefined) parts.push(best.gap < 5e-4 ? "no order on its placement can be faster" : `no order on its placement can be more than ${percentText(best.gap)} faster`);
+    if (best.gap !== undefined) parts.push(best.gap < 5e-4 ? "no order on its placement can be faster" : `at most ${percentText(best.gap)} above the best order on its placement`);
   } else {
     parts.push(runs.length === 1 ? "This plan cannot run" : "None of these schedules is feasible");
   }
@@ -171,9 +171,14 @@ function colourBy(cause) {
 
 function listen() {
   const main = element("timelines");
-  main.addEventListener("wheel", (event) => {
-    const canvas = event.target.closest("canvas");
-    if (!canvas || !inPlot(canvas, event.clientX)) return;
+  // A wheel gesture that began beside the plots scrolls the page, also when plots pass under it.
+  let scrolled = -Infinity;
+  document.addEventListener("wheel", (event) => {
+    const canvas = event.target.closest("main canvas");
+    if (!canvas || !inPlot(canvas, event.clientX) || (event.timeStamp - scrolled < 350 && !event.ctrlKey)) {
+      scrolled = event.timeStamp;
+      return;
+    }
     event.preventDefault();
     if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) pan((event.deltaX || event.deltaY) / 800);
     else zoom(Math.exp(-event.deltaY * (event.deltaMode === 1 ? 0.05 : 0.0018)), timeAt(canvas, event.clientX));
