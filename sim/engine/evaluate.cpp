@@ -1,1 +1,158 @@
 #include "stagecraft/engine/evaluate.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "stagecraft/core/hash.hpp"
+#include "stagecraft/engine/attribution.hpp"
+#include "stagecraft/engine/iteration.hpp"
+#include "stagecraft/engine/memory.hpp"
+#include "stagecraft/engine/replay.hpp"
+#include "stagecraft/engine/task_graph.hpp"
+#include "stagecraft/schedule/verify.hpp"
+
+namespace stagecraft {
+namespace {
+
+bool replay_applies(const CostTable& costs, const EvaluateOptions& options) {
+  return !options.force_simulate && costs.communication == Communication::kLatency &&
+         costs.memory.policy == MemoryPolicy::kFail && costs.network.host.host_link_of.empty();
+}
+
+// Sums of a few iterations must fit into Time.
+constexpr Time kLongestIteration = Time{1} << 60;
+
+Diagnostics check_length(const TaskGraph& graph, const CostTable& costs) {
+  Time total = 0;
+  const auto add = [&total](Time length) { total = std::min(total, kLongestIteration) + length; };
+  std::for_each(graph.duration.begin(), graph.duration.end(), add);
+  std::for_each(costs.gradient_reduction.begin(), costs.gradient_reduction.end(), add);
+  std::for_each(costs.optimizer_step.begin(), costs.optimizer_step.end(), add);
+  for (const TaskEdge edge : graph.edges) {
+    add(graph.latency(edge));
+  }
+  if (total <= kLongestIteration) {
+    return {};
+  }
+  return {
+      bad_input("the durations and latencies of an iteration add up to more than 2^60 ns, 36 "
+                "years",
+                "use shorter durations or a smaller time unit")};
+}
+
+void measure_devices(const TaskGraph& graph, Evaluation& evaluation) {
+  const Timeline& timeline = evaluation.timeline;
+  const auto devices = static_cast<std::size_t>(graph.devices);
+  evaluation.devices.assign(devices, {});
+  Time begin = kNever;
+  Time end = 0;
+  for (std::size_t d = 0; d < devices; ++d) {
+    DeviceEvaluation& device = evaluation.devices[d];
+    bool first = true;
+    for (std::size_t task = graph.offsets[d]; task < graph.offsets[d + 1]; ++task) {
+      if (is_copy(graph.kind[task])) {
+        continue;
+      }
+      if (first) {
+        device.first_start = timeline.start[task];
+        first = false;
+      }
+      device.last_end = timeline.end[task];
+      device.busy += timeline.end[task] - timeline.start[task];
+    }
+    if (!first) {
+      begin = std::min(begin, device.first_start);
+      end = std::max(end, device.last_end);
+    }
+    evaluation.span = std::max(evaluation.span, device.last_end - device.first_start);
+  }
+  evaluation.makespan = begin == kNever ? 0 : end - begin;
+}
+
+void measure_idle(const TaskGraph& graph, const CostTable& costs, Evaluation& evaluation) {
+  Time busy = 0;
+  Time idle = 0;
+  for (DeviceEvaluation& device : evaluation.devices) {
+    device.idle = evaluation.makespan - device.busy;
+    busy += device.busy;
+    idle += device.idle;
+  }
+  const auto devices = static_cast<double>(graph.devices);
+  if (evaluation.makespan > 0) {
+    evaluation.bubble_fraction =
+        static_cast<double>(idle) / (devices * static_cast<double>(evaluation.makespan));
+    evaluation.bubble_fraction_span =
+        1.0 - static_cast<double>(busy) / (devices * static_cast<double>(evaluation.span));
+  }
+  evaluation.idle = attribute_idle(graph, costs, evaluation.timeline);
+  for (const IdleInterval& interval : evaluation.idle) {
+    evaluation.devices[static_cast<std::size_t>(interval.device)]
+        .idle_by_cause[static_cast<std::size_t>(interval.cause)] += interval.end - interval.start;
+  }
+}
+
+void measure_memory(const Schedule& schedule, const TaskGraph& graph, const CostTable& costs,
+                    bool keep_curve, Evaluation& evaluation) {
+  MemoryUse use = memory_use(schedule, graph, costs.memory, evaluation.timeline.start,
+                             evaluation.timeline.end, keep_curve && costs.memory.given);
+  for (std::size_t device = 0; device < evaluation.devices.size(); ++device) {
+    evaluation.devices[device].peak_memory = use.peak[device];
+    evaluation.devices[device].peak_op = use.peak_op[device];
+    evaluation.peak_memory = std::max(evaluation.peak_memory, use.peak[device]);
+  }
+  evaluation.memory = std::move(use.samples);
+  std::move(use.violations.begin(), use.violations.end(), std::back_inserter(evaluation.problems));
+}
+
+std::string fingerprint(const Timeline& timeline) {
+  Hash hash;
+  for (std::size_t op = 0; op < timeline.start.size(); ++op) {
+    hash.add(timeline.start[op]);
+    hash.add(timeline.end[op]);
+  }
+  return hash.hex();
+}
+
+}  // namespace
+
+Evaluation evaluate(const Schedule& schedule, const CostTable& costs,
+                    const EvaluateOptions& options) {
+  Evaluation evaluation;
+  evaluation.problems = verify(schedule);
+  if (!evaluation.problems.empty()) {
+    return evaluation;
+  }
+  const Result<TaskGraph> built = build_task_graph(schedule, costs);
+  if (!built) {
+    evaluation.problems = built.failures();
+    return evaluation;
+  }
+  const TaskGraph& graph = *built;
+  evaluation.problems = check_length(graph, costs);
+  if (!evaluation.problems.empty()) {
+    return evaluation;
+  }
+  if (!replay_applies(costs, options)) {
+    evaluation.problems.push_back(infeasible("the event-driven engine is not part of this build"));
+    return evaluation;
+  }
+  evaluation.timeline = replay(schedule, graph);
+  evaluation.complete = true;
+  measure_devices(graph, evaluation);
+  measure_idle(graph, costs, evaluation);
+  measure_memory(schedule, graph, costs, options.memory_curve, evaluation);
+  evaluation.fingerprint = fingerprint(evaluation.timeline);
+  if (options.critical_path) {
+    evaluation.critical_path = critical_path(graph, schedule, costs, evaluation.timeline);
+  }
+  if (options.iteration_time) {
+    evaluation.iteration = iteration_time(graph, costs);
+  }
+  evaluation.feasible = evaluation.problems.empty();
+  return evaluation;
+}
+
+}  // namespace stagecraft

@@ -24,8 +24,7 @@ bool fits_32_bits(const TaskGraph& graph) {
 
 }  // namespace
 
-Replayer::Replayer(const TaskGraph& graph)
-    : tasks_(graph.size()), start_(graph.size() + 2, 0), end_(graph.size() + 2, 0) {
+Replayer::Replayer(const TaskGraph& graph) : place_(graph.size(), 0) {
   STAGECRAFT_CHECK(graph.order.size() == graph.size(), "the graph has a topological order");
   if (fits_32_bits(graph)) {
     lay_out(graph, narrow_);
@@ -50,22 +49,21 @@ Replayer::Replayer(const TaskGraph& graph)
 
 template <typename Quantity>
 void Replayer::lay_out(const TaskGraph& graph, std::vector<Step<Quantity>>& steps) {
-  const auto zero = static_cast<OpIndex>(tasks_);
-  const auto scratch = static_cast<OpIndex>(tasks_ + 1);
-  steps.reserve(tasks_);
+  steps.reserve(graph.size() + 1);
+  steps.push_back({});
   for (const OpIndex task : graph.order) {
-    Step<Quantity> step{task, zero, zero, 0, 0};
+    Step<Quantity> step;
     const auto add = [&](OpIndex producer, Time latency) {
-      if (latency == 0 && step.before == zero) {
-        step.before = producer;
+      if (latency == 0 && step.before == 0) {
+        step.before = place_[producer];
         return;
       }
-      if (step.data != zero) {
-        step.task = scratch;
+      if (step.data != 0) {
         steps.push_back(step);
-        step = {task, scratch, zero, 0, 0};
+        step = {};
+        step.before = static_cast<OpIndex>(steps.size() - 1);
       }
-      step.data = producer;
+      step.data = place_[producer];
       step.latency = static_cast<Quantity>(latency);
     };
     if (const OpIndex before = graph.compute_before(task); before != kNoOp) {
@@ -82,19 +80,20 @@ void Replayer::lay_out(const TaskGraph& graph, std::vector<Step<Quantity>>& step
       }
     }
     step.duration = static_cast<Quantity>(graph.duration[task]);
+    place_[task] = static_cast<OpIndex>(steps.size());
     steps.push_back(step);
   }
+  end_.assign(steps.size(), 0);
 }
 
 template <typename Quantity>
 void Replayer::pass(const std::vector<Step<Quantity>>& steps) {
-  Time* const start = start_.data();
   Time* const end = end_.data();
-  for (const Step<Quantity>& step : steps) {
+  const std::size_t count = steps.size();
+  for (std::size_t i = 1; i < count; ++i) {
+    const Step<Quantity>& step = steps[i];
     const Time data = end[step.data] + static_cast<Time>(step.latency);
-    const Time begin = std::max(end[step.before], data);
-    start[step.task] = begin;
-    end[step.task] = begin + static_cast<Time>(step.duration);
+    end[i] = std::max(end[step.before], data) + static_cast<Time>(step.duration);
   }
 }
 
@@ -106,6 +105,30 @@ void Replayer::run() {
   }
 }
 
+void Replayer::copy_times(std::span<Time> starts, std::span<Time> ends) const {
+  STAGECRAFT_CHECK(starts.size() == size() && ends.size() == size(), "one time per task");
+  for (OpIndex task = 0; task < ends.size(); ++task) {
+    starts[task] = start(task);
+    ends[task] = end(task);
+  }
+}
+
+std::vector<Time> Replayer::starts() const {
+  std::vector<Time> times(size());
+  for (OpIndex task = 0; task < times.size(); ++task) {
+    times[task] = start(task);
+  }
+  return times;
+}
+
+std::vector<Time> Replayer::ends() const {
+  std::vector<Time> times(size());
+  for (OpIndex task = 0; task < times.size(); ++task) {
+    times[task] = end(task);
+  }
+  return times;
+}
+
 Time Replayer::makespan() const {
   if (first_.empty()) {
     return 0;
@@ -113,8 +136,8 @@ Time Replayer::makespan() const {
   Time first = kNever;
   Time last = 0;
   for (std::size_t i = 0; i < first_.size(); ++i) {
-    first = std::min(first, start_[first_[i]]);
-    last = std::max(last, end_[last_[i]]);
+    first = std::min(first, start(first_[i]));
+    last = std::max(last, end(last_[i]));
   }
   return last - first;
 }
@@ -122,16 +145,15 @@ Time Replayer::makespan() const {
 Time Replayer::span() const {
   Time longest = 0;
   for (std::size_t i = 0; i < first_.size(); ++i) {
-    longest = std::max(longest, end_[last_[i]] - start_[first_[i]]);
+    longest = std::max(longest, end(last_[i]) - start(first_[i]));
   }
   return longest;
 }
 
 std::size_t Replayer::bytes() const {
   return narrow_.capacity() * sizeof(Step<std::uint32_t>) +
-         wide_.capacity() * sizeof(Step<std::int64_t>) +
-         (start_.capacity() + end_.capacity()) * sizeof(Time) +
-         (first_.capacity() + last_.capacity()) * sizeof(OpIndex);
+         wide_.capacity() * sizeof(Step<std::int64_t>) + end_.capacity() * sizeof(Time) +
+         (place_.capacity() + first_.capacity() + last_.capacity()) * sizeof(OpIndex);
 }
 
 Timeline make_timeline(const Schedule& schedule, const TaskGraph& graph, std::vector<Time> start,
@@ -172,8 +194,10 @@ Timeline make_timeline(const Schedule& schedule, const TaskGraph& graph, std::ve
 Timeline replay(const Schedule& schedule, const TaskGraph& graph) {
   Replayer replayer(graph);
   replayer.run();
-  return make_timeline(schedule, graph, {replayer.start().begin(), replayer.start().end()},
-                       {replayer.end().begin(), replayer.end().end()});
+  std::vector<Time> start(graph.size());
+  std::vector<Time> end(graph.size());
+  replayer.copy_times(start, end);
+  return make_timeline(schedule, graph, std::move(start), std::move(end));
 }
 
 }  // namespace stagecraft

@@ -8,6 +8,14 @@ namespace stagecraft {
 
 const GeneratorInfo& gpipe_info();
 const GeneratorInfo& one_f_one_b_info();
+const GeneratorInfo& eager_1f1b_info();
+const GeneratorInfo& interleaved_info();
+const GeneratorInfo& looped_bfs_info();
+
+const GeneratorInfo& seq1f1b_info();
+const GeneratorInfo& group_interleaved_info();
+const GeneratorInfo& chimera_info();
+const GeneratorInfo& terapipe_info();
 
 const GeneratorInfo& interleaved_zb_info();
 const GeneratorInfo& zb_h1_info();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,6 +44,21 @@ class OrderWriter {
                 Direction direction = Direction::kOnly) {
     for (std::int32_t slice = slices_of(microbatch, direction); slice-- > 0;) {
       put(make_op(OpKind::kBackward, microbatch, stage, slice, direction));
+    }
+  }
+
+  /// Backward slice by slice: R first if recomputed; B and W if split, else BW.
+  void backward_parts(std::int32_t microbatch, std::int32_t stage, bool recompute, bool split) {
+    for (std::int32_t slice = slices_of(microbatch, Direction::kOnly); slice-- > 0;) {
+      if (recompute) {
+        put(make_op(OpKind::kRecompute, microbatch, stage, slice));
+      }
+      if (split) {
+        put(make_op(OpKind::kBackwardInput, microbatch, stage, slice));
+        put(make_op(OpKind::kBackwardWeight, microbatch, stage, slice));
+      } else {
+        put(make_op(OpKind::kBackward, microbatch, stage, slice));
+      }
     }
   }
 
@@ -98,5 +114,42 @@ void one_forward_one_backward(std::int64_t warmup, std::int64_t count, Forward&&
     backward(k);
   }
 }
+
+/// Walks "group by group; inside a group chunk by chunk; inside a chunk unit by unit": the order of
+/// interleaved forwards (chunks ascending) and backwards (descending).
+class ChunkWalk {
+ public:
+  struct Step {
+    std::int32_t chunk;
+    std::int32_t unit;
+  };
+
+  /// `group_ends`: end of every group of units, ascending; it must outlive the walk.
+  ChunkWalk(std::span<const std::int32_t> group_ends, std::int32_t chunks, bool descending)
+      : ends_(group_ends), chunks_(chunks), descending_(descending) {}
+
+  /// Must not be called more often than chunks * units times.
+  [[nodiscard]] Step next() {
+    const Step step{descending_ ? chunks_ - 1 - chunk_ : chunk_, unit_};
+    if (++unit_ == ends_[group_]) {
+      if (++chunk_ == chunks_) {
+        chunk_ = 0;
+        begin_ = unit_;
+        ++group_;
+      }
+      unit_ = begin_;
+    }
+    return step;
+  }
+
+ private:
+  std::span<const std::int32_t> ends_;
+  std::int32_t chunks_ = 1;
+  bool descending_ = false;
+  std::size_t group_ = 0;
+  std::int32_t begin_ = 0;
+  std::int32_t chunk_ = 0;
+  std::int32_t unit_ = 0;
+};
 
 }  // namespace stagecraft

@@ -9,24 +9,35 @@
 namespace stagecraft {
 
 std::span<const GeneratorInfo> generators() {
-  // In the order of DESIGN 4.2. Initialised on first use: the infos live in other files.
+  // In the order of DESIGN 4.2, one line each. Initialised on first use: the infos live in other
+  // files.
+  // clang-format off
   static const GeneratorInfo all[] = {
       gpipe_info(),
       one_f_one_b_info(),
+      eager_1f1b_info(),
+      interleaved_info(),
+      looped_bfs_info(),
 
-      // Interleaved zero bubble and zero bubble on one stage per device.
+      // Zero bubble, interleaved or with one stage per device.
       interleaved_zb_info(),
       zb_h1_info(),
       zb_h2_info(),
 
       // V-shaped and overlapped.
-      dualpipe_info(), dualpipev_info(),
+      dualpipe_info(),
+      dualpipev_info(),
 
       // Slices, groups, waves and two directions.
+      seq1f1b_info(),
+      group_interleaved_info(),
+      chimera_info(),
+      terapipe_info(),
 
       // Driven by costs, and read from a file.
       greedy_info(),
   };
+  // clang-format on
   return all;
 }
 

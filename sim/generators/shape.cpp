@@ -50,4 +50,26 @@ std::vector<std::int32_t> stage_on_device(const Pipeline& pipeline) {
   return stages;
 }
 
+Result<std::vector<std::int32_t>> loop_ranks(const Pipeline& pipeline, std::string_view schedule) {
+  const std::int32_t devices = pipeline.devices;
+  std::vector<std::int32_t> ranks(static_cast<std::size_t>(devices), -1);
+  bool loop = !pipeline.bidirectional() && pipeline.stages % devices == 0;
+  for (std::int32_t stage = 0; loop && stage < pipeline.stages; ++stage) {
+    std::int32_t& rank = ranks[static_cast<std::size_t>(pipeline.device(stage))];
+    if (rank < 0) {
+      rank = stage;
+    }
+    loop = rank == stage % devices;
+  }
+  if (!loop) {
+    return bad_input(
+        fmt::format("{} needs every round of {} stages to visit the devices in the same order, the "
+                    "pipeline has {}",
+                    schedule, devices, describe_shape(pipeline)),
+        fmt::format("set placement to loop, or take a schedule for this placement: {}",
+                    schedules_for_several_stages(pipeline.placement)));
+  }
+  return ranks;
+}
+
 }  // namespace stagecraft

@@ -18,8 +18,8 @@ void check_against_reference(const Schedule& schedule, const CostTable& costs) {
   Replayer replayer(graph);
   for (int again = 0; again < 2; ++again) {
     replayer.run();
-    REQUIRE(std::vector<Time>(replayer.start().begin(), replayer.start().end()) == expected.start);
-    REQUIRE(std::vector<Time>(replayer.end().begin(), replayer.end().end()) == expected.end);
+    REQUIRE(replayer.starts() == expected.start);
+    REQUIRE(replayer.ends() == expected.end);
     REQUIRE(replayer.makespan() == expected.makespan);
     REQUIRE(replayer.span() == expected.span);
   }
@@ -87,7 +87,7 @@ TEST_CASE("iterations without post-validation begin together, with it apart") {
     const TaskGraph graph = build_task_graph(schedule, costs, {2, true}).value();
     Replayer replayer(graph);
     replayer.run();
-    return replayer.end()[graph.offsets[device] + 3];
+    return replayer.end(static_cast<OpIndex>(graph.offsets[device] + 3));
   };
   // Backward of stage 0 ends at 90 and is reduced at 93; everyone steps from 93 to 98.
   CHECK(second_start(false, 2) == 98);

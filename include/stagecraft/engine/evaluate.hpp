@@ -8,6 +8,7 @@
 
 #include "stagecraft/core/diagnostics.hpp"
 #include "stagecraft/cost/cost_table.hpp"
+#include "stagecraft/engine/critical_path.hpp"
 #include "stagecraft/engine/timeline.hpp"
 #include "stagecraft/schedule/schedule.hpp"
 
@@ -21,24 +22,6 @@ struct DeviceEvaluation {
   Bytes peak_memory = 0;
   OpIndex peak_op = kNoOp;  ///< the op at whose start or end the peak is first reached
   std::array<Time, kIdleCauseCount> idle_by_cause{};  ///< sums to idle exactly
-};
-
-/// A step of the critical path: an op, or what passed between two ops.
-struct CriticalStep {
-  enum class Kind : std::uint8_t { kOp, kTransfer, kWait };
-  Kind kind = Kind::kOp;
-  OpIndex op = kNoOp;  ///< the op; for kTransfer and kWait the op that follows
-  Time start = 0;
-  Time end = 0;
-};
-
-/// A longest chain of ops and transfers that explains the makespan: the steps are contiguous in
-/// time, from 0 to the makespan.
-struct CriticalPath {
-  std::vector<CriticalStep> steps;
-  std::vector<Time> compute_by_stage;  ///< [S] ns of ops on the path
-  Time transfer = 0;                   ///< ns of transfers on the path
-  Time wait = 0;                       ///< ns of waits on the path (memory, busy links, copies)
 };
 
 struct LowerBound {

@@ -24,22 +24,29 @@ class Replayer {
   void run();
 
   // Of the last run.
-  [[nodiscard]] std::span<const Time> start() const { return {start_.data(), tasks_}; }
-  [[nodiscard]] std::span<const Time> end() const { return {end_.data(), tasks_}; }
+  [[nodiscard]] Time end(OpIndex task) const { return end_[place_[task]]; }
+  [[nodiscard]] Time start(OpIndex task) const {
+    const OpIndex place = place_[task];
+    return end_[place] - (narrow_.empty() ? wide_[place].duration : narrow_[place].duration);
+  }
+  /// Both of all tasks, in the order of the graph; the spans hold size() values. No allocation.
+  void copy_times(std::span<Time> starts, std::span<Time> ends) const;
+  [[nodiscard]] std::vector<Time> starts() const;  ///< [tasks]
+  [[nodiscard]] std::vector<Time> ends() const;    ///< [tasks]
   /// First start to last end of the compute tasks of all devices, ns.
   [[nodiscard]] Time makespan() const;
   /// Largest time from a device's first start to its last end (compute tasks), ns.
   [[nodiscard]] Time span() const;
 
-  [[nodiscard]] std::size_t size() const { return tasks_; }
+  [[nodiscard]] std::size_t size() const { return place_.size(); }
   [[nodiscard]] std::size_t bytes() const;  ///< memory held
 
  private:
-  // end[task] = max(end[before], end[data] + latency) + duration. A task with more predecessors is
-  // preceded by steps that join two of them into a scratch slot.
+  // end[i] = max(end[before], end[data] + latency) + duration, where i, before and data are places
+  // in the topological order: a pass reads and writes memory in sequence, whatever the lengths of
+  // the lists. A task with more predecessors is preceded by steps that join two of them.
   template <typename Quantity>
   struct Step {
-    OpIndex task = 0;
     OpIndex before = 0;
     OpIndex data = 0;
     Quantity latency = 0;
@@ -50,12 +57,11 @@ class Replayer {
   template <typename Quantity>
   void pass(const std::vector<Step<Quantity>>& steps);
 
-  std::size_t tasks_ = 0;
-  // In topological order, so that a pass streams them. 32-bit quantities where all fit.
+  // Step 0 ends at 0 and stands for "nothing". 32-bit quantities where all fit.
   std::vector<Step<std::uint32_t>> narrow_;
   std::vector<Step<std::int64_t>> wide_;
-  // [tasks + 2]: of the tasks, a slot that is always 0, and the scratch slot.
-  std::vector<Time> start_, end_;
+  std::vector<Time> end_;              // [steps]
+  std::vector<OpIndex> place_;         // [tasks] the step of every task
   std::vector<OpIndex> first_, last_;  // first and last compute task of every device that has any
 };
 

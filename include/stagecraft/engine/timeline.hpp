@@ -52,8 +52,8 @@ struct MemorySample {
 enum class IdleCause : std::uint8_t {
   kFill,       ///< before the device's first op
   kDrain,      ///< after its last op, until the makespan
-  kProducer,   ///< the op it ran next waited for another device's (or the copy stream's) op to end
-  kTransfer,   ///< that op had ended; the data was on the way
+  kProducer,   ///< the op it ran next waited for another device's op to end
+  kTransfer,   ///< that op had ended; the data was on the way (also: from the host, by a reload)
   kMemory,     ///< the op was ready and waited for memory
   kOptimizer,  ///< waiting for the optimizer step or gradient reduction of others
 };

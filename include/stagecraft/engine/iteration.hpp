@@ -1,0 +1,36 @@
+// The steady-state iteration time: the period in which iterations follow one another, with gradient
+// reduction (G) and optimizer step (U) at the end of each.
+//
+// On every device, G follows its last compute op and U follows G; the next iteration's first op
+// follows U. Without post-validation U also waits for G of all devices (a global barrier); with it,
+// devices only wait for the data they need, and one may start its next iteration while others still
+// run the last one.
+//
+// Let x[d] be the time at which device d is free for an iteration. The next one finds it free at
+//   x'[d] = max over devices e of x[e] + A[d][e]
+// where A[d][e] is the longest path from the start of e's list to the end of d's U: a max-plus
+// linear map, whose growth per iteration is the maximum cycle mean of A (Cuninghame-Green,
+// "Minimax algebra", 1979; Baccelli et al., "Synchronization and linearity", 1992, theorem 3.23).
+// That is a ratio of integers p/q, q <= P; the period is reported as ceil(p/q) ns.
+#pragma once
+
+#include "stagecraft/core/units.hpp"
+#include "stagecraft/cost/cost_table.hpp"
+#include "stagecraft/engine/task_graph.hpp"
+#include "stagecraft/engine/timeline.hpp"
+
+namespace stagecraft {
+
+/// The period where nothing is shared (where replay applies), exact up to rounding up to a whole
+/// ns. `graph` is of one iteration without an iteration end. One pass over the graph with a
+/// barrier; otherwise a few, and at most about P more.
+[[nodiscard]] Time iteration_time(const TaskGraph& graph, const CostTable& costs);
+
+/// The period after one iteration `timeline` of any mode, if all devices start the next one
+/// together when the slowest of them has stepped: last end plus G, at its largest over devices,
+/// plus the longest U. Equal to iteration_time for graphs where nothing is shared, no
+/// post-validation, and the same U on all devices; an upper bound otherwise.
+[[nodiscard]] Time iteration_time_with_barrier(const TaskGraph& graph, const CostTable& costs,
+                                               const Timeline& timeline);
+
+}  // namespace stagecraft
