@@ -139,7 +139,8 @@ Evaluation evaluate(const Schedule& schedule, const CostTable& costs,
     evaluation.problems.push_back(infeasible("the event-driven engine is not part of this build"));
     return evaluation;
   }
-  evaluation.timeline = replay(schedule, graph);
+  evaluation.timeline =
+      replay(schedule, graph, schedule.ops.size() <= options.most_ops_with_transfers);
   evaluation.complete = true;
   measure_devices(graph, evaluation);
   measure_idle(graph, costs, evaluation);

@@ -156,16 +156,10 @@ std::size_t Replayer::bytes() const {
          (place_.capacity() + first_.capacity() + last_.capacity()) * sizeof(OpIndex);
 }
 
-Timeline make_timeline(const Schedule& schedule, const TaskGraph& graph, std::vector<Time> start,
-                       std::vector<Time> end) {
-  STAGECRAFT_CHECK(graph.iterations == 1 && !graph.iteration_end,
-                   "a timeline holds one iteration without its end");
-  STAGECRAFT_CHECK(start.size() == graph.size() && end.size() == graph.size(),
-                   "one start and one end per task");
-  Timeline timeline;
-  timeline.pipeline = schedule.pipeline;
-  timeline.ops = schedule.ops;
-  timeline.offsets = schedule.offsets;
+namespace {
+
+std::vector<Transfer> list_transfers(const TaskGraph& graph, std::span<const Time> end) {
+  std::vector<Transfer> transfers;
   for (OpIndex task = 0; task < graph.size(); ++task) {
     for (const TaskEdge edge : graph.edges_of(task)) {
       if (edge.boundary != 0) {
@@ -177,27 +171,43 @@ Timeline make_timeline(const Schedule& schedule, const TaskGraph& graph, std::ve
         transfer.start = end[edge.producer];
         transfer.end = transfer.start + graph.latency(edge);
         transfer.bytes = graph.boundary_bytes[edge.boundary];
-        timeline.transfers.push_back(transfer);
+        transfers.push_back(transfer);
       }
     }
   }
-  std::sort(timeline.transfers.begin(), timeline.transfers.end(),
-            [](const Transfer& a, const Transfer& b) {
-              return std::tie(a.start, a.producer, a.consumer) <
-                     std::tie(b.start, b.producer, b.consumer);
-            });
+  std::sort(transfers.begin(), transfers.end(), [](const Transfer& a, const Transfer& b) {
+    return std::tie(a.start, a.producer, a.consumer) < std::tie(b.start, b.producer, b.consumer);
+  });
+  return transfers;
+}
+
+}  // namespace
+
+Timeline make_timeline(const Schedule& schedule, const TaskGraph& graph, std::vector<Time> start,
+                       std::vector<Time> end, bool with_transfers) {
+  STAGECRAFT_CHECK(graph.iterations == 1 && !graph.iteration_end,
+                   "a timeline holds one iteration without its end");
+  STAGECRAFT_CHECK(start.size() == graph.size() && end.size() == graph.size(),
+                   "one start and one end per task");
+  Timeline timeline;
+  timeline.pipeline = schedule.pipeline;
+  timeline.ops = schedule.ops;
+  timeline.offsets = schedule.offsets;
+  if (with_transfers) {
+    timeline.transfers = list_transfers(graph, end);
+  }
   timeline.start = std::move(start);
   timeline.end = std::move(end);
   return timeline;
 }
 
-Timeline replay(const Schedule& schedule, const TaskGraph& graph) {
+Timeline replay(const Schedule& schedule, const TaskGraph& graph, bool with_transfers) {
   Replayer replayer(graph);
   replayer.run();
   std::vector<Time> start(graph.size());
   std::vector<Time> end(graph.size());
   replayer.copy_times(start, end);
-  return make_timeline(schedule, graph, std::move(start), std::move(end));
+  return make_timeline(schedule, graph, std::move(start), std::move(end), with_transfers);
 }
 
 }  // namespace stagecraft

@@ -27,8 +27,8 @@ struct CriticalPath {
   std::vector<CriticalStep> steps;
   std::vector<Time> compute_by_stage;  ///< [S] ns of ops on the path; a pair counts for the stage
                                        ///< of its forward
-  Time transfer = 0;  ///< ns of transfers on the path
-  Time wait = 0;      ///< ns of waits on the path (memory, busy links, copies)
+  Time transfer = 0;                   ///< ns of transfers on the path
+  Time wait = 0;                       ///< ns of waits on the path (memory, busy links, copies)
 };
 
 /// Walks back from the op that ends last (of several, the one with the lowest index). Where several

@@ -36,6 +36,9 @@ struct EvaluateOptions {
   bool iteration_time = true;   ///< compute the steady-state period
   bool memory_curve = true;     ///< keep memory samples
   bool critical_path = true;
+  /// In latency mode, list the transfers of schedules of at most this many ops (0: never). In the
+  /// other modes they are part of what is simulated and always there.
+  std::size_t most_ops_with_transfers = 2'000'000;
 };
 
 struct Evaluation {

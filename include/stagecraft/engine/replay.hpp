@@ -65,12 +65,14 @@ class Replayer {
   std::vector<OpIndex> first_, last_;  // first and last compute task of every device that has any
 };
 
-/// Replays a graph of one iteration without its end and returns the timeline, with one transfer for
-/// every edge between devices.
-[[nodiscard]] Timeline replay(const Schedule& schedule, const TaskGraph& graph);
+/// Replays a graph of one iteration without its end and returns the timeline; `with_transfers`,
+/// with one transfer for every edge between devices.
+[[nodiscard]] Timeline replay(const Schedule& schedule, const TaskGraph& graph,
+                              bool with_transfers = true);
 
 /// The same from times computed elsewhere; [tasks] each.
 [[nodiscard]] Timeline make_timeline(const Schedule& schedule, const TaskGraph& graph,
-                                     std::vector<Time> start, std::vector<Time> end);
+                                     std::vector<Time> start, std::vector<Time> end,
+                                     bool with_transfers = true);
 
 }  // namespace stagecraft
