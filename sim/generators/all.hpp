@@ -20,6 +20,7 @@ const GeneratorInfo& terapipe_info();
 const GeneratorInfo& interleaved_zb_info();
 const GeneratorInfo& zb_h1_info();
 const GeneratorInfo& zb_h2_info();
+const GeneratorInfo& zb_auto_info();
 
 const GeneratorInfo& dualpipe_info();
 const GeneratorInfo& dualpipev_info();

@@ -54,6 +54,7 @@ struct LineTimes {
   /// The same with the device's gradient reduction and optimizer step behind its last op.
   Time makespan_with_update = 0;
   Time span_with_update = 0;
+  Time sum_of_ends = 0;  ///< over stages
 };
 
 /// Times an order; no allocation after the first call for a shape.

@@ -23,6 +23,7 @@ std::span<const GeneratorInfo> generators() {
       interleaved_zb_info(),
       zb_h1_info(),
       zb_h2_info(),
+      zb_auto_info(),
 
       // V-shaped and overlapped.
       dualpipe_info(),

@@ -5,6 +5,7 @@
 
 #include "generators/generated.hpp"
 #include "generators/nemotron.hpp"
+#include "generators/uneven_costs.hpp"
 #include "stagecraft/core/random.hpp"
 
 using namespace stagecraft;
@@ -50,39 +51,6 @@ Pipeline random_placement(Random& random) {
   }
   return *make_explicit_pipeline(devices, device_of_stage,
                                  static_cast<std::int32_t>(random.uniform(1, 12)));
-}
-
-CostTable random_costs(Random& random, const Pipeline& pipeline) {
-  const auto draw = [&](std::int64_t low, std::int64_t high) {
-    std::vector<std::int64_t> values;
-    for (std::int32_t k = 0; k < pipeline.stages * pipeline.microbatches; ++k) {
-      values.push_back(random.uniform(low, high));
-    }
-    return values;
-  };
-  CostTable costs = uniform_costs(pipeline, 1, 1, 1, random.uniform(0, 4));
-  const auto forward = draw(0, 20);
-  const auto input = draw(0, 20);
-  const auto weight = draw(0, 20);
-  auto whole = input;
-  for (std::size_t k = 0; k < whole.size(); ++k) {
-    whole[k] += weight[k];
-  }
-  costs.forward = Grid::per_microbatch(forward, pipeline.microbatches);
-  costs.backward_input = Grid::per_microbatch(input, pipeline.microbatches);
-  costs.backward_weight = Grid::per_microbatch(weight, pipeline.microbatches);
-  costs.backward = Grid::per_microbatch(whole, pipeline.microbatches);
-  const auto kept = draw(0, 9);
-  auto by_input = kept;
-  auto by_weight = kept;
-  for (std::size_t k = 0; k < kept.size(); ++k) {
-    by_input[k] = -random.uniform(0, kept[k]);
-    by_weight[k] = -kept[k] - by_input[k];
-  }
-  costs.memory.forward = Grid::per_microbatch(kept, pipeline.microbatches);
-  costs.memory.backward_input = Grid::per_microbatch(by_input, pipeline.microbatches);
-  costs.memory.backward_weight = Grid::per_microbatch(by_weight, pipeline.microbatches);
-  return costs;
 }
 
 }  // namespace
@@ -144,7 +112,7 @@ TEST_SUITE("generators") {
     for (int round = 0; round < 150; ++round) {
       CAPTURE(round);
       const Pipeline pipeline = random_placement(random);
-      CostTable costs = random_costs(random, pipeline);
+      CostTable costs = test::uneven_costs(random, pipeline);
       std::vector<Bytes> least(static_cast<std::size_t>(pipeline.devices), 0);
       for (std::int32_t m = 0; m < pipeline.microbatches; ++m) {
         std::vector<Bytes> sum(least.size(), 0);
@@ -184,7 +152,7 @@ TEST_SUITE("generators") {
       const Pipeline pipeline =
           *make_pipeline(static_cast<std::int32_t>(random.uniform(1, 8)), 1,
                          static_cast<std::int32_t>(random.uniform(1, 20)), PlacementKind::kLoop);
-      CostTable costs = random_costs(random, pipeline);
+      CostTable costs = test::uneven_costs(random, pipeline);
       const Schedule plain = generated("1f1b", pipeline, costs);
       costs.memory.capacity = reference_peaks(plain, costs);
       CHECK(reference_times(generated("greedy", pipeline, costs), costs).makespan <=

@@ -1,0 +1,280 @@
+// Automatic zero-bubble schedule under the true costs and a memory limit (Qi et al., "Zero Bubble
+// Pipeline Parallelism", 2401.10241, section 3): the authors' heuristic in all its variants, the
+// handcrafted orders, and below the memory of 1f1b, where the heuristic was not made for, list
+// scheduling; the best of them, mended by small moves.
+#include <algorithm>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <fmt/core.h>
+
+#include "all.hpp"
+#include "greedy_rule.hpp"
+#include "line.hpp"
+#include "shape.hpp"
+#include "stagecraft/core/check.hpp"
+#include "zb_heuristic.hpp"
+#include "zb_order.hpp"
+#include "zb_repair.hpp"
+
+namespace stagecraft {
+namespace {
+
+constexpr std::int64_t kRepairBudget = 2'000'000;
+// With fewer trials than this the repair finds nothing and only costs time.
+constexpr std::int64_t kLeastTrials = 100;
+
+constexpr OptionSpec kOptions[] = {
+    {"objective", "", "iteration", "iteration | makespan | span",
+     "what to make small; iteration is the span with costs.post_validation, else the makespan; the "
+     "other one decides between equals"},
+    {"max_memory", "bytes", "", "1 to 2^53",
+     "limit on the activations of every device, beside its capacity"},
+    {"repair", "op evaluations", "2000000", "0 to 10^12",
+     "effort of mending each of the two best orders by small moves; 0: as they are"},
+};
+
+struct ZbOptions {
+  LineObjective objective = LineObjective::kMakespan;
+  Bytes max_memory = kUnlimited;
+  std::int64_t repair = kRepairBudget;
+};
+
+Result<ZbOptions> read_options(const GeneratorInput& input) {
+  ZbOptions options;
+  Diagnostics failures;
+  const auto given = input.options.find("objective");
+  const std::string objective = given == input.options.end() ? "iteration" : given->second;
+  if (objective == "span" || (objective == "iteration" && input.costs.post_validation)) {
+    options.objective = LineObjective::kSpan;
+  } else if (objective != "makespan" && objective != "iteration") {
+    failures.push_back(bad_input(fmt::format(
+        "schedule option 'objective' is '{}', expected iteration, makespan or span", objective)));
+  }
+  const auto take = [&failures](const Result<std::int64_t>& result, std::int64_t& target) {
+    if (result.ok()) {
+      target = *result;
+    } else {
+      failures.insert(failures.end(), result.failures().begin(), result.failures().end());
+    }
+  };
+  if (input.options.contains("max_memory")) {
+    take(integer_option(input, "max_memory", 0, 1, kLargestQuantity), options.max_memory);
+  }
+  take(integer_option(input, "repair", kRepairBudget, 0, 1'000'000'000'000), options.repair);
+  if (!failures.empty()) {
+    return failures;
+  }
+  return options;
+}
+
+/// Bytes of the largest micro-batch on a stage.
+Bytes largest_activation(const LineCosts& costs, std::int32_t stage) {
+  Bytes largest = 0;
+  for (std::int32_t m = 0; m < costs.microbatches; ++m) {
+    largest = std::max(largest, costs.at(stage, m).forward_memory);
+  }
+  return largest;
+}
+
+Diagnostics memory_failures(const Pipeline& pipeline, const LineCosts& costs) {
+  Diagnostics failures;
+  for (std::int32_t s = 0; s < costs.stages; ++s) {
+    const Bytes room = costs.room[static_cast<std::size_t>(s)];
+    const Bytes least = largest_activation(costs, s);
+    if (least > room) {
+      failures.push_back(infeasible(
+          fmt::format("zb-auto: one micro-batch on stage {} needs {} bytes, device {} has {} bytes "
+                      "for activations",
+                      s, least, pipeline.device(s), room),
+          "raise memory.capacity or schedule.max_memory, or cut activations (smaller "
+          "micro-batches, recomputation)"));
+    }
+  }
+  return failures;
+}
+
+/// The order of zb-h1 (times: 1) or zb-h2 (times: 2).
+LineOrder handcrafted(const LineCosts& costs, std::int32_t times) {
+  LineOrder order(static_cast<std::size_t>(costs.stages));
+  for (std::int32_t s = 0; s < costs.stages; ++s) {
+    const auto put = [&kinds = order[static_cast<std::size_t>(s)]](OpKind kind) {
+      return [&kinds, kind](std::int64_t) { kinds.push_back(kind); };
+    };
+    delayed_weights(times * (costs.stages - s) - (times - 1), times * s + (times - 1),
+                    costs.microbatches, put(OpKind::kForward), put(OpKind::kBackwardInput),
+                    put(OpKind::kBackwardWeight));
+  }
+  return order;
+}
+
+/// List scheduling keeps stages busy below the memory of 1f1b.
+LineOrder list_scheduled(const LineCosts& line) {
+  const Result<Pipeline> pipeline =
+      make_pipeline(line.stages, 1, line.microbatches, PlacementKind::kLoop);
+  CostTable costs;
+  const auto grid = [&line](auto LineCell::* field) {
+    std::vector<std::int64_t> values;
+    values.reserve(line.cells.size());
+    for (const LineCell& cell : line.cells) {
+      values.push_back(cell.*field);
+    }
+    return Grid::per_microbatch(std::move(values), line.microbatches);
+  };
+  costs.forward = grid(&LineCell::forward);
+  costs.backward_input = grid(&LineCell::input);
+  costs.backward_weight = grid(&LineCell::weight);
+  costs.split_backward = true;
+  costs.transfer_latency = line.latency;
+  costs.memory.forward = grid(&LineCell::forward_memory);
+  costs.memory.backward_input = grid(&LineCell::input_memory);
+  costs.memory.backward_weight = grid(&LineCell::weight_memory);
+  costs.memory.capacity = line.room;
+  GreedyRule rule;
+  rule.defer = false;
+  const GreedyRun run = run_greedy(*pipeline, costs, rule);
+  STAGECRAFT_CHECK(run.complete, "room for every single micro-batch has been checked");
+  LineOrder order(static_cast<std::size_t>(line.stages));
+  for (std::size_t s = 0; s < order.size(); ++s) {
+    order[s].reserve(run.lists[s].size());
+    for (const Op& op : run.lists[s]) {
+      order[s].push_back(op.kind);
+    }
+  }
+  return order;
+}
+
+struct Candidate {
+  LineOrder order;
+  LineScore score;
+  Bytes peaks = kUnlimited;  ///< sum over stages
+
+  [[nodiscard]] bool better_than(const Candidate& other) const {
+    return std::tuple(score.objective, score.other, peaks) <
+           std::tuple(other.score.objective, other.score.other, other.peaks);
+  }
+};
+
+/// Everything tried for one pipeline; the best by the objective, and the best the other way round,
+/// which is often the better start for the repair.
+class Candidates {
+ public:
+  Candidates(const LineCosts& costs, LineObjective objective)
+      : costs_(costs), objective_(objective) {}
+
+  void offer(LineOrder order) {
+    Candidate candidate = judged(std::move(order));
+    if (candidate.score.objective == kNever) {
+      return;
+    }
+    if (std::tuple(candidate.score.other, candidate.score.objective, candidate.peaks) <
+        std::tuple(best_by_other_.score.other, best_by_other_.score.objective,
+                   best_by_other_.peaks)) {
+      best_by_other_ = candidate;
+    }
+    if (candidate.better_than(best_)) {
+      best_ = std::move(candidate);
+    }
+  }
+
+  void repair(std::int64_t budget) {
+    const std::int64_t ops = std::int64_t{3} * costs_.stages * costs_.microbatches;
+    if (budget / ops < kLeastTrials) {
+      return;
+    }
+    for (LineOrder order : {best_.order, best_by_other_.order}) {
+      if (order.front().size() == static_cast<std::size_t>(3 * costs_.microbatches)) {
+        repair_line(costs_, objective_, budget, order);
+        offer(std::move(order));
+      }
+    }
+  }
+
+  [[nodiscard]] const Candidate& best() const { return best_; }
+
+ private:
+  Candidate judged(LineOrder order) {
+    Candidate candidate;
+    if (line_fits(costs_, order)) {
+      candidate.score = line_score(timer_.run(costs_, order), objective_);
+      candidate.peaks = 0;
+      for (std::int32_t s = 0; s < costs_.stages; ++s) {
+        candidate.peaks += line_peak(costs_, s, order[static_cast<std::size_t>(s)]);
+      }
+    }
+    candidate.order = std::move(order);
+    return candidate;
+  }
+
+  const LineCosts& costs_;
+  LineObjective objective_;
+  LineTimer timer_;
+  Candidate best_;
+  Candidate best_by_other_;
+};
+
+Result<Schedule> generate_zb_auto(const GeneratorInput& input) {
+  const Pipeline& pipeline = input.pipeline;
+  if (auto misfit = check_one_stage_per_device(pipeline, "zb-auto")) {
+    return *misfit;
+  }
+  if (auto misfit = refuse_fused_costs(input.costs, "zb-auto")) {
+    return *misfit;
+  }
+  const Result<ZbOptions> options = read_options(input);
+  if (!options.ok()) {
+    return options.failures();
+  }
+  LineCosts costs = line_costs(pipeline, input.costs);
+  for (Bytes& room : costs.room) {
+    room = std::min(room, options->max_memory);
+  }
+  if (Diagnostics failures = memory_failures(pipeline, costs); !failures.empty()) {
+    return failures;
+  }
+  Candidates candidates(costs, options->objective);
+  for (int variant = 0; variant < kZbVariants; ++variant) {
+    candidates.offer(build_zb_order(costs, zb_variant(variant)));
+  }
+  const LineOrder plain = line_one_f_one_b(costs, true);
+  if (!line_fits(costs, plain)) {
+    candidates.offer(list_scheduled(costs));
+  }
+  candidates.offer(plain);
+  candidates.offer(line_one_f_one_b(costs, false));
+  candidates.offer(handcrafted(costs, 1));
+  candidates.offer(handcrafted(costs, 2));
+  candidates.repair(options->repair);
+  return line_schedule("zb-auto", pipeline, candidates.best().order);
+}
+
+}  // namespace
+
+const GeneratorInfo& zb_auto_info() {
+  static const GeneratorInfo info = {
+      .name = "zb-auto",
+      .summary = "zero bubble by the true costs within a memory limit",
+      .source = "Qi et al., Zero Bubble Pipeline Parallelism, 2401.10241, section 3",
+      .order =
+          "the best of the authors' heuristic in 8 variants, zb-h1, zb-h2 and 1f1b (and list "
+          "scheduling where memory is too small for 1f1b), mended by moves of single ops",
+      .constraints =
+          "one stage per device, in any permutation; any P and M; B and W known apart; "
+          "memory for one micro-batch on every device",
+      .bubble =
+          "by costs and memory: from (P-1)(F+B-W) at the memory of 1f1b down to 0 in the span "
+          "at about twice that",
+      .memory =
+          "within capacity and max_memory where given, else as much as shortens the objective",
+      .placement = PlacementKind::kLoop,
+      .chunks = 1,
+      .needs_split_backward = true,
+      .options = kOptions,
+      .generate = generate_zb_auto,
+  };
+  return info;
+}
+
+}  // namespace stagecraft
