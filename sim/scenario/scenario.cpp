@@ -1,1 +1,92 @@
 #include "stagecraft/scenario/scenario.hpp"
+
+#include <filesystem>
+
+#include <fmt/core.h>
+
+#include "overrides.hpp"
+#include "sections.hpp"
+#include "stagecraft/core/file.hpp"
+
+namespace stagecraft {
+namespace {
+
+/// Keys that describe a model on a cluster, the second way to say what an op costs.
+constexpr std::string_view kModelKeys[] = {"model", "cluster", "data", "training", "parallelism"};
+
+/// True if the file has such keys; then nothing else in it can be judged.
+bool refuse_model(Reader& reader) {
+  if (reader.root().kind != Node::Kind::kMap) {
+    return false;
+  }
+  for (const std::string_view key : kModelKeys) {
+    if (const Node::Entry* entry = reader.root().find(key)) {
+      reader.failures.push_back(error_at(
+          *entry, fmt::format("'{}' describes a model on a cluster, which is not supported "
+                              "yet: give 'costs' or 'layers'",
+                              key)));
+      return true;
+    }
+  }
+  return false;
+}
+
+void read_name(Reader& reader, Scenario& scenario) {
+  scenario.name = scenario.file == "-" ? "standard input"
+                                       : std::filesystem::path(scenario.file).stem().string();
+  if (const std::optional<std::string> name = reader.text("name")) {
+    scenario.name = *name;
+  }
+}
+
+void read_time_unit(Reader& reader) {
+  constexpr Time kUnits[] = {kNanosecond, kMicrosecond, kMillisecond, kSecond};
+  if (const std::optional<std::size_t> unit = reader.choice("time_unit")) {
+    reader.time_unit = kUnits[*unit];
+  }
+}
+
+}  // namespace
+
+Result<Scenario> read_scenario(std::string_view text, const std::string& file,
+                               std::span<const std::string> overrides) {
+  const auto source = std::make_shared<const Source>(file == "-" ? "<standard input>" : file, text);
+  Result<Node::Pointer> parsed = parse_document(source, text);
+  if (!parsed) {
+    return parsed.failures();
+  }
+  Result<Node::Pointer> root = apply_overrides(std::move(parsed).value(), overrides);
+  if (!root) {
+    return root.failures();
+  }
+  Reader reader(std::move(root).value());
+  Scenario scenario;
+  scenario.file = file;
+  if (!refuse_model(reader)) {
+    reader.check_keys();
+    read_name(reader, scenario);
+    read_time_unit(reader);
+    read_schedule(reader, scenario);
+    read_layers(reader, scenario);
+    if (read_pipeline(reader, scenario)) {
+      read_costs(reader, scenario);
+      read_memory(reader, scenario);
+      read_optimizer(reader, scenario);
+      read_network(reader, scenario);
+    }
+  }
+  if (!reader.failures.empty()) {
+    return reader.failures;
+  }
+  return scenario;
+}
+
+Result<Scenario> load_scenario(const std::string& path, std::span<const std::string> overrides) {
+  const Result<std::string> text = read_file(path);
+  if (!text) {
+    return text.failures();
+  }
+  return read_scenario(*text, path, overrides);
+}
+
+}  // namespace stagecraft

@@ -1,0 +1,117 @@
+#include "overrides.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include <fmt/core.h>
+
+#include "stagecraft/core/text.hpp"
+#include "stagecraft/generators/generator.hpp"
+#include "stagecraft/scenario/keys.hpp"
+
+namespace stagecraft {
+namespace {
+
+/// A declared key, a section, or an option of some schedule.
+bool is_known(std::string_view path) {
+  for (const KeySpec& spec : scenario_keys()) {
+    if (spec.path == path ||
+        (spec.path.starts_with(path) && spec.path.substr(path.size()).starts_with("."))) {
+      return true;
+    }
+  }
+  for (const GeneratorInfo& info : generators()) {
+    for (const OptionSpec& option : info.options) {
+      if (path == fmt::format("schedule.{}", option.name)) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+Diagnostic unknown_key(const Source& source, std::string_view path) {
+  std::vector<std::string_view> known;
+  for (const KeySpec& spec : scenario_keys()) {
+    known.push_back(spec.path);
+  }
+  std::string_view near = nearest_name(path, known);
+  if (near.empty()) {
+    // A right last name under a wrong or missing section is the commonest slip.
+    const std::string_view last = path.substr(path.rfind('.') + 1);
+    for (const std::string_view candidate : known) {
+      if (candidate.substr(candidate.rfind('.') + 1) == last) {
+        near = candidate;
+        break;
+      }
+    }
+  }
+  return error_at(source, 1, 1,
+                  fmt::format("unknown key '{}', expected one of `stagecraft list keys`", path),
+                  near.empty() ? "" : fmt::format("did you mean '{}'?", near));
+}
+
+/// A copy of `node` in which `path` has `value`.
+Node::Pointer with_value(const Node::Pointer& node, std::string_view path, Node::Pointer value) {
+  if (path.empty()) {
+    return value;
+  }
+  auto copy = std::make_shared<Node>();
+  copy->source = value->source;
+  copy->line = value->line;
+  copy->column = value->column;
+  if (node && node->kind == Node::Kind::kMap) {
+    *copy = *node;
+  } else if (node && node->kind == Node::Kind::kScalar) {
+    // `schedule: NAME` is short for `schedule: {kind: NAME}`.
+    Node::Entry kind{"kind", node->source, node->line, node->column, node};
+    copy->entries.push_back(std::move(kind));
+  }
+  copy->kind = Node::Kind::kMap;
+  const std::size_t dot = path.find('.');
+  const std::string_view key = path.substr(0, dot);
+  const std::string_view rest = dot == std::string_view::npos ? "" : path.substr(dot + 1);
+  const auto same = std::find_if(copy->entries.begin(), copy->entries.end(),
+                                 [&](const Node::Entry& entry) { return entry.key == key; });
+  if (same != copy->entries.end()) {
+    same->value = with_value(same->value, rest, value);
+  } else {
+    Node::Entry entry{std::string(key), value->source, 1, 1, with_value(nullptr, rest, value)};
+    copy->entries.push_back(std::move(entry));
+  }
+  return copy;
+}
+
+}  // namespace
+
+Result<Node::Pointer> apply_overrides(Node::Pointer root, std::span<const std::string> overrides) {
+  Diagnostics failures;
+  for (const std::string& given : overrides) {
+    const auto source = std::make_shared<const Source>("--set " + given, given);
+    const std::size_t equals = given.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      failures.push_back(error_at(*source, 1, 1, "expected key.path=value"));
+      continue;
+    }
+    const std::string path = given.substr(0, equals);
+    if (!is_known(path)) {
+      failures.push_back(unknown_key(*source, path));
+      continue;
+    }
+    // Blanks in front keep the columns of the value those of the whole argument.
+    Result<Node::Pointer> value =
+        parse_document(source, std::string(equals + 1, ' ') + given.substr(equals + 1));
+    if (!value) {
+      const Diagnostics& wrong = value.failures();
+      failures.insert(failures.end(), wrong.begin(), wrong.end());
+      continue;
+    }
+    root = with_value(root, path, std::move(value).value());
+  }
+  if (!failures.empty()) {
+    return failures;
+  }
+  return root;
+}
+
+}  // namespace stagecraft

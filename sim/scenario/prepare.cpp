@@ -1,0 +1,184 @@
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "grids.hpp"
+#include "sections.hpp"
+#include "shape.hpp"
+#include "stagecraft/core/text.hpp"
+
+namespace stagecraft {
+namespace {
+
+bool same_grid(const Grid& a, const Grid& b) {
+  return a.values == b.values && axes_of(a) == axes_of(b);
+}
+
+/// Durations of compute, which slices share and speeds divide.
+std::vector<Grid*> compute_grids(CostTable& costs) {
+  return {&costs.forward,  &costs.backward_input, &costs.backward_weight,
+          &costs.backward, &costs.recompute,      &costs.overlapped};
+}
+
+/// What F allocates is what B and W release.
+void balance_memory(MemoryCosts& memory, const Pipeline& pipeline) {
+  memory.forward = negate(add(memory.backward_input, memory.backward_weight, pipeline));
+  memory.stage_input =
+      fill_grid(pipeline, std::max(axes_of(memory.stage_input), axes_of(memory.forward)),
+                [&](std::int32_t s, std::int32_t m, std::int32_t q) {
+                  return std::min(memory.stage_input.at(s, m, q), memory.forward.at(s, m, q));
+                });
+}
+
+void recut_costs(CostTable& costs, const Scenario& scenario, const Pipeline& pipeline) {
+  const std::int32_t from = scenario.pipeline.stages;
+  std::vector<Grid*> grids = compute_grids(costs);
+  grids.insert(grids.end(), {&costs.offload, &costs.reload, &costs.memory.backward_input,
+                             &costs.memory.backward_weight});
+  for (Grid* grid : grids) {
+    *grid = recut_stages(*grid, from, pipeline);
+  }
+  costs.memory.stage_input = resample_stages(costs.memory.stage_input, from, pipeline);
+  balance_memory(costs.memory, pipeline);
+  costs.transfer_latency = recut_boundaries(costs.transfer_latency, from, pipeline.stages);
+  costs.transfer_bytes = recut_boundaries(costs.transfer_bytes, from, pipeline.stages);
+}
+
+void cut_costs(CostTable& costs, const Scenario& scenario, const Pipeline& pipeline) {
+  for (Grid* grid : compute_grids(costs)) {
+    *grid = cut_slices(*grid, pipeline, scenario.slice_shares);
+  }
+  MemoryCosts& memory = costs.memory;
+  for (Grid* grid : {&memory.backward_input, &memory.backward_weight, &memory.stage_input}) {
+    *grid = cut_slices(*grid, pipeline, {});
+  }
+  balance_memory(memory, pipeline);
+}
+
+/// Both replicas of a bidirectional pipeline hold their parameters on every device.
+std::vector<Bytes> resident_memory(const Scenario& scenario, const Pipeline& pipeline,
+                                   const std::vector<std::int32_t>& partition) {
+  std::vector<Bytes> resident = scenario.costs.memory.resident;
+  const auto devices = static_cast<std::size_t>(pipeline.devices);
+  if (!resident.empty() && pipeline.bidirectional() && !scenario.pipeline.bidirectional()) {
+    for (std::size_t d = 0; d < devices; ++d) {
+      resident[d] += scenario.costs.memory.resident[devices - 1 - d];
+    }
+  }
+  if (!scenario.layers || scenario.layers->parameters.empty()) {
+    return resident;
+  }
+  resident.resize(devices, 0);
+  const Grid parameters = sum_layers(scenario.layers->parameters, partition);
+  for (std::int32_t stage = 0; stage < pipeline.stages; ++stage) {
+    resident[static_cast<std::size_t>(pipeline.device(stage))] += parameters.at(stage, 0);
+    if (pipeline.bidirectional()) {
+      resident[static_cast<std::size_t>(pipeline.device(stage, Direction::kUp))] +=
+          parameters.at(stage, 0);
+    }
+  }
+  return resident;
+}
+
+Result<CostTable> resolve_costs(const Scenario& scenario, const Pipeline& pipeline) {
+  CostTable costs = scenario.costs;
+  std::vector<std::int32_t> partition = scenario.partition;
+  const bool sum_of_parts =
+      costs.split_backward &&
+      same_grid(costs.backward,
+                add(costs.backward_input, costs.backward_weight, scenario.pipeline));
+  if (pipeline.stages != scenario.pipeline.stages) {
+    if (scenario.layers && pipeline.stages > scenario.layers->count()) {
+      return bad_input(
+          fmt::format("{} layers cannot fill {} stages, expected at least one layer "
+                      "per stage",
+                      scenario.layers->count(), pipeline.stages));
+    }
+    recut_costs(costs, scenario, pipeline);
+    if (scenario.layers) {
+      const bool recompute_given = !same_grid(scenario.costs.recompute, scenario.costs.forward);
+      partition = even_partition(scenario.layers->count(), pipeline.stages);
+      set_layer_costs(*scenario.layers, partition, costs);
+      costs.recompute = recompute_given ? costs.recompute : costs.forward;
+    }
+  }
+  cut_costs(costs, scenario, pipeline);
+  for (Grid* grid : compute_grids(costs)) {
+    *grid = divide_by_speed(*grid, pipeline, scenario.speed);
+  }
+  if (sum_of_parts) {
+    costs.backward = add(costs.backward_input, costs.backward_weight, pipeline);
+  }
+  costs.memory.resident = resident_memory(scenario, pipeline, partition);
+  return costs;
+}
+
+/// Options of another schedule are kept where this one knows them too.
+GeneratorOptions options_for(const GeneratorInfo& info, const ScheduleChoice& choice) {
+  GeneratorOptions options;
+  for (const OptionSpec& option : info.options) {
+    if (const auto given = choice.options.find(option.name); given != choice.options.end()) {
+      options.insert(*given);
+    }
+  }
+  return options;
+}
+
+Diagnostic unknown_schedule(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const GeneratorInfo& known : generators()) {
+    names.push_back(known.name);
+  }
+  const std::string_view near = nearest_name(name, names);
+  return bad_input(
+      fmt::format("unknown schedule '{}', expected one of: {}", name, join(names, " ")),
+      near.empty() ? "" : fmt::format("did you mean '{}'?", near));
+}
+
+}  // namespace
+
+Result<PreparedRun> prepare(const Scenario& scenario, std::string_view schedule, Recut recut) {
+  const std::string_view kind = schedule.empty() ? scenario.schedule.kind : schedule;
+  const GeneratorInfo* info = find_generator(kind);
+  if (info == nullptr) {
+    return unknown_schedule(kind);
+  }
+  Result<RunShape> shape = choose_shape(scenario, *info, recut);
+  if (!shape) {
+    return shape.failures();
+  }
+  Result<CostTable> costs = resolve_costs(scenario, shape->pipeline);
+  if (!costs) {
+    return costs.failures();
+  }
+  PreparedRun run;
+  run.scenario = scenario.name;
+  run.schedule = kind;
+  run.pipeline = shape->pipeline;
+  run.costs = std::move(costs).value();
+  run.options = options_for(*info, scenario.schedule);
+  run.p2p = scenario.schedule.p2p;
+  run.recut = shape->recut;
+  return run;
+}
+
+Result<Schedule> make_schedule(const Scenario& scenario, const PreparedRun& run) {
+  Result<Schedule> schedule = generate(run.schedule, {run.pipeline, run.costs, run.options});
+  if (!schedule) {
+    Diagnostics failures = schedule.failures();
+    for (Diagnostic& failure : failures) {
+      if (failure.place.file.empty()) {
+        failure.place = scenario.schedule.place;
+        failure.source_line = scenario.schedule.source_line;
+      }
+      if (failure.place.file.empty()) {
+        failure.place.file = scenario.file;
+      }
+    }
+    return failures;
+  }
+  schedule->p2p = run.p2p;
+  return schedule;
+}
+
+}  // namespace stagecraft

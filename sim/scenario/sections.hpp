@@ -1,0 +1,45 @@
+// The sections of a scenario file, each read by a file of its own into the Scenario. They report
+// what is wrong to the reader and go on with what can still be checked.
+#pragma once
+
+#include "reader.hpp"
+#include "stagecraft/scenario/scenario.hpp"
+
+namespace stagecraft {
+
+/// `schedule`: name, lowering and options.
+void read_schedule(Reader& reader, Scenario& scenario);
+
+/// `pipeline`: the shape, from what it, the layers and the lists per stage say. False if it is
+/// unusable, so that nothing that depends on it can be checked.
+[[nodiscard]] bool read_pipeline(Reader& reader, Scenario& scenario);
+
+/// `layers`: what every layer costs; before read_pipeline, which checks the partition.
+void read_layers(Reader& reader, Scenario& scenario);
+
+/// `costs` and, with layers, their sums by stage.
+void read_costs(Reader& reader, Scenario& scenario);
+
+/// `memory` and `optimizer`.
+void read_memory(Reader& reader, Scenario& scenario);
+void read_optimizer(Reader& reader, Scenario& scenario);
+
+/// `communication`, `links` and `host_link`.
+void read_network(Reader& reader, Scenario& scenario);
+
+/// The value at `path` along the axes it gives, sizes checked; nothing if absent or wrong.
+[[nodiscard]] std::optional<Grid> read_grid(Reader& reader, const Scenario& scenario,
+                                            std::string_view path);
+
+/// Sums of the layers of every stage of `partition` ([S]); empty lists stay one zero.
+[[nodiscard]] Grid sum_layers(const std::vector<std::int64_t>& values,
+                              const std::vector<std::int32_t>& partition);
+
+/// Layers per stage: even by count, the first stages taking one more where it does not divide.
+[[nodiscard]] std::vector<std::int32_t> even_partition(std::int32_t layers, std::int32_t stages);
+
+/// Fills the durations and activations of `costs` from the layers.
+void set_layer_costs(const LayerCosts& layers, const std::vector<std::int32_t>& partition,
+                     CostTable& costs);
+
+}  // namespace stagecraft

@@ -1,0 +1,89 @@
+#include "shape.hpp"
+
+#include <fmt/core.h>
+
+namespace stagecraft {
+namespace {
+
+std::string chunks_words(std::int32_t chunks) {
+  return fmt::format("{} {} per device", chunks, chunks == 1 ? "chunk" : "chunks");
+}
+
+std::string shape_words(const Pipeline& pipeline) {
+  return fmt::format("{}, {}", chunks_words(pipeline.chunks()), to_string(pipeline.placement));
+}
+
+bool same_placement(const Pipeline& a, const Pipeline& b) {
+  return a.device_of_stage == b.device_of_stage && a.bidirectional() == b.bidirectional();
+}
+
+/// True if the schedule can take an explicit placement as it is: any, or one stage per device in
+/// any permutation.
+bool takes_explicit(const GeneratorInfo& info, const Pipeline& base) {
+  const bool chunks_fit = info.chunks == 0 || info.chunks == base.chunks();
+  const bool permutation = base.stages == base.devices;
+  return chunks_fit && (info.placement == PlacementKind::kExplicit ||
+                        (info.placement == PlacementKind::kLoop && permutation));
+}
+
+Result<Pipeline> wanted_shape(const GeneratorInfo& info, const Pipeline& base) {
+  if (takes_explicit(info, base) && !base.bidirectional()) {
+    return base;
+  }
+  const std::int32_t chunks = info.chunks > 0 ? info.chunks : base.chunks();
+  PlacementKind placement = info.placement;
+  if (placement == PlacementKind::kExplicit) {
+    const bool keep = base.placement == PlacementKind::kLoop ||
+                      (base.placement == PlacementKind::kWave && chunks == base.chunks());
+    placement = keep ? base.placement : PlacementKind::kLoop;
+  }
+  return make_pipeline(base.devices, chunks, base.microbatches, placement);
+}
+
+Diagnostic misfit(const Scenario& scenario, const GeneratorInfo& info, const Pipeline& wanted) {
+  const bool chunks_differ = wanted.stages != scenario.pipeline.stages;
+  std::string hint = "set";
+  if (chunks_differ) {
+    hint += fmt::format(" pipeline.chunks to {}{}", wanted.chunks(),
+                        scenario.layers ? " and leave pipeline.partition out" : "");
+  }
+  if (wanted.placement != scenario.pipeline.placement) {
+    hint += fmt::format("{} pipeline.placement to {}", chunks_differ ? " and" : "",
+                        to_string(wanted.placement));
+  }
+  Diagnostic failure =
+      bad_input(fmt::format("schedule {} needs {}; the scenario states {}", info.name,
+                            shape_words(wanted), shape_words(scenario.pipeline)),
+                hint + ", or use `stagecraft compare`, which cuts stages anew");
+  failure.place = scenario.schedule.place;
+  failure.source_line = scenario.schedule.source_line;
+  if (failure.place.file.empty()) {
+    failure.place.file = scenario.file;
+  }
+  return failure;
+}
+
+}  // namespace
+
+Result<RunShape> choose_shape(const Scenario& scenario, const GeneratorInfo& info, Recut recut) {
+  const Pipeline& base = scenario.pipeline;
+  Result<Pipeline> wanted = wanted_shape(info, base);
+  if (!wanted) {
+    return wanted.failures();
+  }
+  RunShape shape{std::move(wanted).value(), {}};
+  shape.pipeline.slices = base.slices;
+  const bool chunks_differ = shape.pipeline.stages != base.stages;
+  const bool placement_differs = !same_placement(shape.pipeline, base);
+  const bool against =
+      (chunks_differ && scenario.chunks_stated) || (placement_differs && scenario.placement_stated);
+  if (against && recut == Recut::kOpenOnly) {
+    return misfit(scenario, info, shape.pipeline);
+  }
+  if (chunks_differ || against) {
+    shape.recut = shape_words(shape.pipeline);
+  }
+  return shape;
+}
+
+}  // namespace stagecraft

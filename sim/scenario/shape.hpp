@@ -1,0 +1,20 @@
+// The shape a schedule runs in: as the scenario states it or, where it may, cut anew.
+#pragma once
+
+#include <string>
+
+#include "stagecraft/scenario/scenario.hpp"
+
+namespace stagecraft {
+
+struct RunShape {
+  Pipeline pipeline;
+  std::string recut;  ///< empty if as the scenario states it
+};
+
+/// Fails (bad input) if the schedule's shape is not the stated one and `recut` does not allow
+/// another; the message says what would fit.
+[[nodiscard]] Result<RunShape> choose_shape(const Scenario& scenario, const GeneratorInfo& info,
+                                            Recut recut);
+
+}  // namespace stagecraft
