@@ -167,13 +167,7 @@ Result<Schedule> make_schedule(const Scenario& scenario, const PreparedRun& run)
   if (!schedule) {
     Diagnostics failures = schedule.failures();
     for (Diagnostic& failure : failures) {
-      if (failure.place.file.empty()) {
-        failure.place = scenario.schedule.place;
-        failure.source_line = scenario.schedule.source_line;
-      }
-      if (failure.place.file.empty()) {
-        failure.place.file = scenario.file;
-      }
+      failure = at_schedule(scenario, run.schedule, std::move(failure));
     }
     return failures;
   }

@@ -55,15 +55,21 @@ Diagnostic misfit(const Scenario& scenario, const GeneratorInfo& info, const Pip
       bad_input(fmt::format("schedule {} needs {}; the scenario states {}", info.name,
                             shape_words(wanted), shape_words(scenario.pipeline)),
                 hint + ", or use `stagecraft compare`, which cuts stages anew");
-  failure.place = scenario.schedule.place;
-  failure.source_line = scenario.schedule.source_line;
-  if (failure.place.file.empty()) {
-    failure.place.file = scenario.file;
-  }
-  return failure;
+  return at_schedule(scenario, info.name, std::move(failure));
 }
 
 }  // namespace
+
+Diagnostic at_schedule(const Scenario& scenario, std::string_view schedule, Diagnostic failure) {
+  if (failure.place.file.empty()) {
+    failure.place.file = scenario.file;
+    if (schedule == scenario.schedule.kind && !scenario.schedule.place.file.empty()) {
+      failure.place = scenario.schedule.place;
+      failure.source_line = scenario.schedule.source_line;
+    }
+  }
+  return failure;
+}
 
 Result<RunShape> choose_shape(const Scenario& scenario, const GeneratorInfo& info, Recut recut) {
   const Pipeline& base = scenario.pipeline;

@@ -17,4 +17,8 @@ struct RunShape {
 [[nodiscard]] Result<RunShape> choose_shape(const Scenario& scenario, const GeneratorInfo& info,
                                             Recut recut);
 
+/// Gives a failure about a schedule the place where the scenario names it, if it does.
+[[nodiscard]] Diagnostic at_schedule(const Scenario& scenario, std::string_view schedule,
+                                     Diagnostic failure);
+
 }  // namespace stagecraft

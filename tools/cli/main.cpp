@@ -1,8 +1,37 @@
 #include <cstdio>
+#include <exception>
+#include <new>
 
-#include "stagecraft/version.hpp"
+#include "commands.hpp"
+#include "exit_status.hpp"
 
-int main() {
-  std::printf("stagecraft %s\n", stagecraft::kVersion);
-  return 0;
+namespace {
+
+int run(int argc, const char* const* argv) {
+  using namespace stagecraft::cli;
+  int status = kDone;
+  const std::optional<Arguments> arguments = parse_arguments(argc, argv, status);
+  if (!arguments) {
+    return status;
+  }
+  switch (arguments->command) {
+    case Command::kSchedule:
+      return run_schedule(*arguments);
+    case Command::kList:
+      return run_list(*arguments);
+  }
+  return kInternalError;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    std::fputs("error: out of memory on this machine\n", stderr);
+  } catch (const std::exception& unexpected) {
+    std::fprintf(stderr, "internal error: %s\n", unexpected.what());
+  }
+  return stagecraft::cli::kInternalError;
 }

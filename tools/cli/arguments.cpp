@@ -1,0 +1,178 @@
+#include "arguments.hpp"
+
+#include <algorithm>
+#include <iostream>
+
+#include <fmt/core.h>
+#include <CLI/CLI.hpp>
+
+#include "exit_status.hpp"
+#include "stagecraft/core/text.hpp"
+#include "stagecraft/version.hpp"
+
+namespace stagecraft::cli {
+namespace {
+
+struct Parser {
+  CLI::App app{"Simulates and compares pipeline-parallel training schedules.", "stagecraft"};
+  Arguments arguments;
+  std::string schedules;
+};
+
+void add_scenario(CLI::App& command, Arguments& arguments) {
+  command.add_option("SCENARIO", arguments.scenario, "scenario file (YAML), - for standard input")
+      ->required();
+  command
+      .add_option("--set", arguments.overrides,
+                  "override a key of the scenario: key.path=value (repeat for more)")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false)
+      ->take_all();
+}
+
+void add_format(CLI::App& command, Arguments& arguments, std::vector<std::string> formats) {
+  command.add_option("--format", arguments.format, "what to print on standard output")
+      ->type_name("FORMAT")
+      ->check(CLI::IsMember(std::move(formats)));
+}
+
+void add_schedule(Parser& parser) {
+  Arguments& arguments = parser.arguments;
+  CLI::App& command = *parser.app.add_subcommand("schedule", "the op lists of a schedule");
+  add_scenario(command, arguments);
+  command.add_option("--schedule", arguments.schedule, "schedule instead of the scenario's own")
+      ->type_name("NAME");
+  add_format(command, arguments, {"ops", "json", "pytorch-csv"});
+  command.callback([&arguments] { arguments.command = Command::kSchedule; });
+}
+
+void add_list(Parser& parser) {
+  Arguments& arguments = parser.arguments;
+  CLI::App& command = *parser.app.add_subcommand("list", "what there is: schedules, keys");
+  command.add_option("TOPIC", arguments.topic, "schedules, or keys of a scenario file")
+      ->required()
+      ->check(CLI::IsMember({"schedules", "keys"}));
+  command.add_option("NAME", arguments.names, "only these schedules, with all details");
+  command.callback([&arguments] { arguments.command = Command::kList; });
+}
+
+/// `--set a=1 b=2` means `--set a=1 --set b=2`; a scenario's name may hold no '='.
+std::vector<std::string> spread_overrides(int argc, const char* const* argv) {
+  std::vector<std::string> words;
+  bool after_override = false;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const bool another = after_override && !word.starts_with("-") &&
+                         word.find('=') != std::string::npos && words.back() != "--set";
+    if (another) {
+      words.emplace_back("--set");
+    }
+    after_override = word == "--set" || (after_override && words.back() == "--set") || another;
+    words.push_back(word);
+  }
+  return words;
+}
+
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(command->get_name());
+  }
+  return names;
+}
+
+std::string near_option(const CLI::App& command, std::string_view word) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) {
+      names.push_back("--" + name);
+    }
+  }
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  return std::string(nearest_name(word.substr(0, word.find('=')), views));
+}
+
+const CLI::App& chosen_command(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  return chosen.empty() ? app : *chosen.front();
+}
+
+int report(const Parser& parser, const CLI::ParseError& error,
+           const std::vector<std::string>& words) {
+  if (error.get_exit_code() == 0) {  // --help and --version
+    return parser.app.exit(error, std::cout, std::cerr) == 0 ? kDone : kBadInput;
+  }
+  const CLI::App& command = chosen_command(parser.app);
+  std::string message = error.what();
+  std::string hint;
+  for (const std::string& word : words) {
+    if (message.find(word) != std::string::npos && word.starts_with("--") && hint.empty()) {
+      hint = near_option(command, word);
+      hint = hint == word ? "" : hint;
+    }
+  }
+  fmt::print(stderr, "error: {}\n", message);
+  if (!hint.empty()) {
+    fmt::print(stderr, "  did you mean '{}'?\n", hint);
+  }
+  const std::string name = &command == &parser.app ? "" : command.get_name() + " ";
+  fmt::print(stderr, "  see `stagecraft {}--help`\n", name);
+  return kBadInput;
+}
+
+std::vector<std::string> split_names(const std::string& list) {
+  std::vector<std::string> names;
+  std::string name;
+  for (const char c : list + ",") {
+    if (c != ',') {
+      name += c;
+    } else if (!name.empty()) {
+      names.push_back(std::exchange(name, {}));
+    }
+  }
+  return names;
+}
+
+}  // namespace
+
+std::optional<Arguments> parse_arguments(int argc, const char* const* argv, int& status) {
+  Parser parser;
+  parser.app.set_version_flag("--version", fmt::format("stagecraft {}", kVersion));
+  parser.app.require_subcommand(1);
+  parser.app.failure_message(CLI::FailureMessage::simple);
+  add_schedule(parser);
+  add_list(parser);
+
+  std::vector<std::string> words = spread_overrides(argc, argv);
+  if (words.empty()) {
+    fmt::print(stderr, "error: a command is missing\n\n{}", parser.app.help());
+    status = kBadInput;
+    return std::nullopt;
+  }
+  const std::vector<std::string> commands = command_names(parser.app);
+  if (!words[0].starts_with("-") &&
+      std::find(commands.begin(), commands.end(), words[0]) == commands.end()) {
+    const std::vector<std::string_view> names(commands.begin(), commands.end());
+    const std::string_view near = nearest_name(words[0], names);
+    fmt::print(stderr, "error: unknown command '{}', expected one of: {}\n", words[0],
+               join(names, " "));
+    if (!near.empty()) {
+      fmt::print(stderr, "  did you mean '{}'?\n", near);
+    }
+    status = kBadInput;
+    return std::nullopt;
+  }
+  try {
+    // CLI11 takes the words from the back.
+    parser.app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+  } catch (const CLI::ParseError& error) {
+    status = report(parser, error, words);
+    return std::nullopt;
+  }
+  if (parser.schedules != "all") {
+    parser.arguments.schedules = split_names(parser.schedules);
+  }
+  return parser.arguments;
+}
+
+}  // namespace stagecraft::cli

@@ -1,0 +1,32 @@
+// The command line, declared once and read into plain data.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace stagecraft::cli {
+
+enum class Command : std::uint8_t { kSchedule, kList };
+
+struct Arguments {
+  Command command = Command::kSchedule;
+  std::string scenario;                ///< file, "-" is standard input
+  std::vector<std::string> overrides;  ///< "key.path=value"
+  std::string schedule;                ///< "": the scenario's own
+  std::vector<std::string> schedules;  ///< of compare; empty: all
+  std::string format = "text";
+  std::string json, trace, html, svg;  ///< files to write, "-" is standard output; "": none
+  int threads = 0;                     ///< 0: one per core
+  bool wide = false;
+  std::string topic;  ///< of list
+  std::vector<std::string> names;
+};
+
+/// The arguments, or nothing if the program is done: help and version are printed to standard
+/// output, errors to standard error, and `status` is set.
+[[nodiscard]] std::optional<Arguments> parse_arguments(int argc, const char* const* argv,
+                                                       int& status);
+
+}  // namespace stagecraft::cli

@@ -1,0 +1,11 @@
+// The commands: each takes the arguments and returns the exit status. One file each.
+#pragma once
+
+#include "arguments.hpp"
+
+namespace stagecraft::cli {
+
+[[nodiscard]] int run_schedule(const Arguments& arguments);
+[[nodiscard]] int run_list(const Arguments& arguments);
+
+}  // namespace stagecraft::cli

@@ -1,0 +1,83 @@
+// stagecraft list: what schedules and keys there are.
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "commands.hpp"
+#include "output.hpp"
+#include "stagecraft/core/text.hpp"
+#include "stagecraft/generators/generator.hpp"
+#include "stagecraft/scenario/keys.hpp"
+
+namespace stagecraft::cli {
+namespace {
+
+std::string overview() {
+  std::size_t width = 0;
+  for (const GeneratorInfo& info : generators()) {
+    width = std::max(width, info.name.size());
+  }
+  std::string text;
+  for (const GeneratorInfo& info : generators()) {
+    text += fmt::format("{:<{}}  {}\n", info.name, width, info.summary);
+  }
+  return text + "\nDetails of one: stagecraft list schedules NAME\n";
+}
+
+void append_field(std::string& text, std::string_view name, std::string_view value) {
+  if (!value.empty()) {
+    text += fmt::format("  {:<12} {}\n", name, value);
+  }
+}
+
+std::string details(const GeneratorInfo& info) {
+  std::string text = fmt::format("{}\n", info.name);
+  append_field(text, "summary", info.summary);
+  append_field(text, "source", info.source);
+  append_field(text, "order", info.order);
+  append_field(text, "constraints", info.constraints);
+  append_field(text, "bubble", info.bubble);
+  append_field(text, "memory", info.memory);
+  append_field(text, "placement",
+               info.placement == PlacementKind::kExplicit ? "any" : to_string(info.placement));
+  append_field(text, "chunks", info.chunks == 0 ? "any" : std::to_string(info.chunks));
+  append_field(text, "backward", info.needs_split_backward ? "split into B and W" : "");
+  for (const OptionSpec& option : info.options) {
+    const std::string fallback =
+        option.default_value.empty() ? "" : fmt::format(", default {}", option.default_value);
+    append_field(text, "option",
+                 fmt::format("{}: {} ({}{}{})", option.name, option.help, option.range,
+                             option.unit.empty() ? "" : fmt::format(" {}", option.unit), fallback));
+  }
+  return text;
+}
+
+int list_schedules(const std::vector<std::string>& names) {
+  if (names.empty()) {
+    return print(overview());
+  }
+  std::string text;
+  for (const std::string& name : names) {
+    const GeneratorInfo* info = find_generator(name);
+    if (info == nullptr) {
+      std::vector<std::string_view> known;
+      for (const GeneratorInfo& one : generators()) {
+        known.push_back(one.name);
+      }
+      const std::string_view near = nearest_name(name, known);
+      return fail({bad_input(
+          fmt::format("unknown schedule '{}', expected one of: {}", name, join(known, " ")),
+          near.empty() ? "" : fmt::format("did you mean '{}'?", near))});
+    }
+    text += details(*info);
+  }
+  return print(text);
+}
+
+}  // namespace
+
+int run_list(const Arguments& arguments) {
+  return arguments.topic == "keys" ? print(keys_reference()) : list_schedules(arguments.names);
+}
+
+}  // namespace stagecraft::cli
