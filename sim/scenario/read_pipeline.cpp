@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "sections.hpp"
+#include "shape.hpp"
 
 namespace stagecraft {
 namespace {

@@ -26,11 +26,26 @@ bool takes_explicit(const GeneratorInfo& info, const Pipeline& base) {
                         (info.placement == PlacementKind::kLoop && permutation));
 }
 
-Result<Pipeline> wanted_shape(const GeneratorInfo& info, const Pipeline& base) {
-  if (takes_explicit(info, base) && !base.bidirectional()) {
+/// Stages per device. A schedule made for several chunks is another one's double on a single chunk,
+/// so it gets two where it may.
+std::int32_t wanted_chunks(const Scenario& scenario, const GeneratorInfo& info, Recut recut) {
+  const Pipeline& base = scenario.pipeline;
+  const std::int32_t asked = chunks_asked(info);
+  const bool free = recut == Recut::kAllowed || !scenario.chunks_stated;
+  const bool enough_layers =
+      !scenario.layers || std::int64_t{asked} * base.devices <= scenario.layers->count();
+  if (info.chunks == 0 && !(base.chunks() < asked && free && enough_layers)) {
+    return base.chunks();
+  }
+  return asked;
+}
+
+Result<Pipeline> wanted_shape(const Scenario& scenario, const GeneratorInfo& info, Recut recut) {
+  const Pipeline& base = scenario.pipeline;
+  const std::int32_t chunks = wanted_chunks(scenario, info, recut);
+  if (takes_explicit(info, base) && !base.bidirectional() && chunks == base.chunks()) {
     return base;
   }
-  const std::int32_t chunks = info.chunks > 0 ? info.chunks : base.chunks();
   PlacementKind placement = info.placement;
   if (placement == PlacementKind::kExplicit) {
     const bool keep = base.placement == PlacementKind::kLoop ||
@@ -60,6 +75,13 @@ Diagnostic misfit(const Scenario& scenario, const GeneratorInfo& info, const Pip
 
 }  // namespace
 
+std::int32_t chunks_asked(const GeneratorInfo& info) {
+  if (info.chunks > 0) {
+    return info.chunks;
+  }
+  return info.placement == PlacementKind::kExplicit ? 1 : 2;
+}
+
 Diagnostic at_schedule(const Scenario& scenario, std::string_view schedule, Diagnostic failure) {
   if (failure.place.file.empty()) {
     failure.place.file = scenario.file;
@@ -73,7 +95,7 @@ Diagnostic at_schedule(const Scenario& scenario, std::string_view schedule, Diag
 
 Result<RunShape> choose_shape(const Scenario& scenario, const GeneratorInfo& info, Recut recut) {
   const Pipeline& base = scenario.pipeline;
-  Result<Pipeline> wanted = wanted_shape(info, base);
+  Result<Pipeline> wanted = wanted_shape(scenario, info, recut);
   if (!wanted) {
     return wanted.failures();
   }

@@ -17,6 +17,9 @@ struct RunShape {
 [[nodiscard]] Result<RunShape> choose_shape(const Scenario& scenario, const GeneratorInfo& info,
                                             Recut recut);
 
+/// Chunks per device that a schedule asks for where the scenario leaves them open.
+[[nodiscard]] std::int32_t chunks_asked(const GeneratorInfo& info);
+
 /// Gives a failure about a schedule the place where the scenario names it, if it does.
 [[nodiscard]] Diagnostic at_schedule(const Scenario& scenario, std::string_view schedule,
                                      Diagnostic failure);

@@ -30,10 +30,48 @@ void add_scenario(CLI::App& command, Arguments& arguments) {
       ->take_all();
 }
 
+void add_outputs(CLI::App& command, Arguments& arguments) {
+  const auto file = [&](const char* name, std::string& target, const char* help) {
+    command.add_option(name, target, help)->type_name("FILE");
+  };
+  file("--json", arguments.json, "write the result as JSON (- is standard output)");
+  file("--trace", arguments.trace, "write a Chrome/Perfetto trace");
+  file("--html", arguments.html, "write an interactive page");
+  file("--svg", arguments.svg, "write a static picture of the timeline");
+}
+
 void add_format(CLI::App& command, Arguments& arguments, std::vector<std::string> formats) {
   command.add_option("--format", arguments.format, "what to print on standard output")
       ->type_name("FORMAT")
       ->check(CLI::IsMember(std::move(formats)));
+}
+
+void add_simulate(Parser& parser) {
+  Arguments& arguments = parser.arguments;
+  CLI::App& command = *parser.app.add_subcommand("simulate", "one schedule: times, idle, memory");
+  add_scenario(command, arguments);
+  command.add_option("--schedule", arguments.schedule, "schedule instead of the scenario's own")
+      ->type_name("NAME");
+  add_outputs(command, arguments);
+  add_format(command, arguments, {"text", "json"});
+  command.callback([&arguments] { arguments.command = Command::kSimulate; });
+}
+
+void add_compare(Parser& parser) {
+  Arguments& arguments = parser.arguments;
+  CLI::App& command =
+      *parser.app.add_subcommand("compare", "many schedules in one table, best first");
+  add_scenario(command, arguments);
+  command
+      .add_option("--schedules", parser.schedules, "names with commas between, or all (default)")
+      ->type_name("A,B,C");
+  add_outputs(command, arguments);
+  add_format(command, arguments, {"text", "json"});
+  command.add_option("--threads", arguments.threads, "schedules worked on at once (0: every core)")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1024));
+  command.add_flag("--wide", arguments.wide, "also the peak memory of every device");
+  command.callback([&arguments] { arguments.command = Command::kCompare; });
 }
 
 void add_schedule(Parser& parser) {
@@ -140,6 +178,8 @@ std::optional<Arguments> parse_arguments(int argc, const char* const* argv, int&
   parser.app.set_version_flag("--version", fmt::format("stagecraft {}", kVersion));
   parser.app.require_subcommand(1);
   parser.app.failure_message(CLI::FailureMessage::simple);
+  add_simulate(parser);
+  add_compare(parser);
   add_schedule(parser);
   add_list(parser);
 

@@ -8,10 +8,10 @@
 
 namespace stagecraft::cli {
 
-enum class Command : std::uint8_t { kSchedule, kList };
+enum class Command : std::uint8_t { kSimulate, kCompare, kSchedule, kList };
 
 struct Arguments {
-  Command command = Command::kSchedule;
+  Command command = Command::kSimulate;
   std::string scenario;                ///< file, "-" is standard input
   std::vector<std::string> overrides;  ///< "key.path=value"
   std::string schedule;                ///< "": the scenario's own

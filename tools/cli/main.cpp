@@ -15,6 +15,10 @@ int run(int argc, const char* const* argv) {
     return status;
   }
   switch (arguments->command) {
+    case Command::kSimulate:
+      return run_simulate(*arguments);
+    case Command::kCompare:
+      return run_compare(*arguments);
     case Command::kSchedule:
       return run_schedule(*arguments);
     case Command::kList:

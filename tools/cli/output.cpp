@@ -1,11 +1,15 @@
 #include "output.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include <fmt/core.h>
 
 #include "exit_status.hpp"
 #include "stagecraft/core/file.hpp"
+#include "stagecraft/report/chrome_trace.hpp"
+#include "stagecraft/report/html_page.hpp"
+#include "stagecraft/report/svg_timeline.hpp"
 
 namespace stagecraft::cli {
 namespace {
@@ -27,6 +31,26 @@ int fail(const Diagnostics& failures) {
 
 int print(std::string_view text) {
   return write("-", text);
+}
+
+int write_outputs(const Arguments& arguments, std::span<const Run> runs, std::string_view json) {
+  struct Output {
+    const std::string& path;
+    std::function<std::string()> make;
+  };
+  const Output outputs[] = {{arguments.json, [&] { return std::string(json); }},
+                            {arguments.trace, [&] { return chrome_trace(runs); }},
+                            {arguments.html, [&] { return html_page(runs); }},
+                            {arguments.svg, [&] { return svg_timeline(runs); }}};
+  for (const Output& output : outputs) {
+    if (output.path.empty()) {
+      continue;
+    }
+    if (const int status = write(output.path, output.make()); status != kDone) {
+      return status;
+    }
+  }
+  return kDone;
 }
 
 }  // namespace stagecraft::cli

@@ -1,9 +1,11 @@
 // Where results and failures go: results to standard output or files, all else to standard error.
 #pragma once
 
+#include <span>
 #include <string_view>
 
-#include "stagecraft/core/diagnostics.hpp"
+#include "arguments.hpp"
+#include "stagecraft/report/run.hpp"
 
 namespace stagecraft::cli {
 
@@ -12,5 +14,10 @@ namespace stagecraft::cli {
 
 /// Prints a result to standard output.
 [[nodiscard]] int print(std::string_view text);
+
+/// Writes the pictures and traces that were asked for, and `json` where --json says. Returns 0 or
+/// the exit status of the first failure.
+[[nodiscard]] int write_outputs(const Arguments& arguments, std::span<const Run> runs,
+                                std::string_view json);
 
 }  // namespace stagecraft::cli

@@ -1,25 +1,22 @@
 // stagecraft schedule: the op lists themselves.
 #include "commands.hpp"
-#include "exit_status.hpp"
 #include "output.hpp"
 #include "stagecraft/scenario/scenario.hpp"
+#include "stagecraft/schedule/json.hpp"
+#include "stagecraft/schedule/pytorch_csv.hpp"
+#include "stagecraft/schedule/text.hpp"
 
 namespace stagecraft::cli {
 namespace {
 
-/// One line per device, ops separated by one space, in execution order.
-std::string ops_text(const Schedule& schedule) {
-  std::string text;
-  for (std::int32_t device = 0; device < schedule.pipeline.devices; ++device) {
-    bool first = true;
-    for (const Op& op : schedule.device_ops(device)) {
-      text += first ? "" : " ";
-      text += to_string(op);
-      first = false;
-    }
-    text += "\n";
+Result<std::string> written_as(const Schedule& schedule, const std::string& format) {
+  if (format == "json") {
+    return to_schedule_json(schedule);
   }
-  return text;
+  if (format == "pytorch-csv") {
+    return to_pytorch_csv(schedule);
+  }
+  return to_ops_text(schedule);
 }
 
 }  // namespace
@@ -37,7 +34,8 @@ int run_schedule(const Arguments& arguments) {
   if (!schedule) {
     return fail(schedule.failures());
   }
-  return print(ops_text(*schedule));
+  const Result<std::string> text = written_as(*schedule, arguments.format);
+  return text ? print(*text) : fail(text.failures());
 }
 
 }  // namespace stagecraft::cli

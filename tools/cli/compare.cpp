@@ -1,0 +1,90 @@
+// stagecraft compare: many schedules of one scenario in one table, best first.
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "commands.hpp"
+#include "evaluate_run.hpp"
+#include "exit_status.hpp"
+#include "interrupt.hpp"
+#include "output.hpp"
+#include "pool.hpp"
+#include "progress.hpp"
+#include "stagecraft/report/result_json.hpp"
+#include "stagecraft/report/text_report.hpp"
+
+namespace stagecraft::cli {
+namespace {
+
+/// All schedules but those read from a file, unless the scenario names one.
+std::vector<std::string> all_schedules(const Scenario& scenario) {
+  std::vector<std::string> names;
+  for (const GeneratorInfo& info : generators()) {
+    const bool from_file = info.name == "file";
+    if (!from_file || scenario.schedule.kind == info.name) {
+      names.emplace_back(info.name);
+    }
+  }
+  return names;
+}
+
+Diagnostics unknown_names(const Scenario& scenario, const std::vector<std::string>& names) {
+  Diagnostics failures;
+  for (const std::string& name : names) {
+    if (find_generator(name) == nullptr) {
+      const Diagnostics unknown = prepare(scenario, name).failures();
+      failures.insert(failures.end(), unknown.begin(), unknown.end());
+    }
+  }
+  return failures;
+}
+
+std::vector<Run> evaluate_all(const Scenario& scenario, const std::vector<std::string>& names,
+                              int threads) {
+  std::vector<Run> runs(names.size());
+  const Interrupt interrupt;
+  Progress progress(names.size());
+  for_each_index(names.size(), threads, [&](std::size_t i) {
+    if (Interrupt::requested()) {
+      return;
+    }
+    runs[i] = evaluate_run(scenario, names[i], Recut::kAllowed);
+    progress.step(names[i]);
+  });
+  if (Interrupt::requested()) {
+    progress.clear();
+    fmt::print(stderr, "interrupted: nothing written\n");
+    Interrupt::obey();
+  }
+  return runs;
+}
+
+}  // namespace
+
+int run_compare(const Arguments& arguments) {
+  const Result<Scenario> scenario = load_scenario(arguments.scenario, arguments.overrides);
+  if (!scenario) {
+    return fail(scenario.failures());
+  }
+  const std::vector<std::string> names =
+      arguments.schedules.empty() ? all_schedules(*scenario) : arguments.schedules;
+  if (const Diagnostics unknown = unknown_names(*scenario, names); !unknown.empty()) {
+    return fail(unknown);
+  }
+  const std::vector<Run> runs = evaluate_all(*scenario, names, arguments.threads);
+  const bool json_wanted = arguments.format == "json" || !arguments.json.empty();
+  const std::string json = json_wanted ? compare_json(runs) : std::string{};
+  if (const int written = write_outputs(arguments, runs, json); written != kDone) {
+    return written;
+  }
+  const int printed = print(arguments.format == "json"
+                                ? json
+                                : compare_table(runs, {.wide = arguments.wide, .reasons = true}));
+  if (printed != kDone || best_run(runs) < runs.size()) {
+    return printed;
+  }
+  fmt::print(stderr, "error: none of the {} schedules is feasible\n", runs.size());
+  return kInfeasible;
+}
+
+}  // namespace stagecraft::cli

@@ -1,0 +1,35 @@
+// stagecraft simulate: one schedule of a scenario, evaluated and described.
+#include "commands.hpp"
+#include "evaluate_run.hpp"
+#include "exit_status.hpp"
+#include "output.hpp"
+#include "stagecraft/report/result_json.hpp"
+#include "stagecraft/report/text_report.hpp"
+
+namespace stagecraft::cli {
+
+int run_simulate(const Arguments& arguments) {
+  const Result<Scenario> scenario = load_scenario(arguments.scenario, arguments.overrides);
+  if (!scenario) {
+    return fail(scenario.failures());
+  }
+  const Run run = evaluate_run(*scenario, arguments.schedule, Recut::kOpenOnly);
+  const Diagnostics& problems = run.evaluation.problems;
+  const int status = run.evaluation.feasible ? kDone : fail(problems);
+  if (status == kBadInput) {
+    return status;
+  }
+  const bool json_wanted = arguments.format == "json" || !arguments.json.empty();
+  const std::string json = json_wanted ? result_json(run) : std::string{};
+  if (const int written = write_outputs(arguments, {&run, 1}, json); written != kDone) {
+    return written;
+  }
+  if (arguments.format == "json") {
+    const int printed = print(json);
+    return printed == kDone ? status : printed;
+  }
+  const int printed = has_timeline(run) ? print(describe(run)) : kDone;
+  return printed == kDone ? status : printed;
+}
+
+}  // namespace stagecraft::cli
