@@ -12,9 +12,9 @@
 namespace stagecraft {
 namespace {
 
+/// The sample's costs with stages that differ, shared among the chunks of a device.
 CostTable costs_of(const Pipeline& pipeline) {
-  CostTable costs =
-      uniform_costs(pipeline, 2 * kMicrosecond, 2 * kMicrosecond, kMicrosecond, kMicrosecond / 4);
+  CostTable costs = test::sample_costs(pipeline);
   std::vector<Time> forward;
   for (std::int32_t stage = 0; stage < pipeline.stages; ++stage) {
     forward.push_back((8 + stage % 3) * kMicrosecond / (4 * pipeline.chunks()));

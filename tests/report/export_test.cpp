@@ -36,8 +36,10 @@ std::vector<Run> two_runs() {
 TEST_SUITE_BEGIN("report");
 
 TEST_CASE("a result has the keys of the contract, and idle parts that add up") {
-  const Run run = test::sample_run("1f1b");
+  Run run = test::sample_run("1f1b");
+  run.evaluation.bound = {30'000, 30'000, 20'000, 0};
   const Json json = Json::parse(result_json(run));
+  CHECK(json["lower_bound_parts_ns"].size() == 2);
   for (const char* key :
        {"stagecraft", "scenario", "schedule", "feasible", "makespan_ns", "span_ns", "iteration_ns",
         "bubble_fraction", "lower_bound_ns", "fingerprint", "peak_memory_bytes", "devices"}) {
