@@ -27,4 +27,6 @@ const GeneratorInfo& dualpipev_info();
 
 const GeneratorInfo& greedy_info();
 
+const GeneratorInfo& file_info();
+
 }  // namespace stagecraft

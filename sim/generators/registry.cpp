@@ -37,6 +37,7 @@ std::span<const GeneratorInfo> generators() {
 
       // Driven by costs, and read from a file.
       greedy_info(),
+      file_info(),
   };
   // clang-format on
   return all;
