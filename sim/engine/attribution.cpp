@@ -6,19 +6,13 @@
 namespace stagecraft {
 namespace {
 
-struct OpWait {
-  Time produced = 0;
-  Time arrived = 0;
-  Time stream_free = 0;
-  Time memory_there = 0;
-  OpIndex last_producer = kNoOp;
-};
-
 class Attribution {
  public:
-  Attribution(const TaskGraph& graph, const CostTable& costs, const Timeline& timeline)
+  Attribution(const TaskGraph& graph, const CostTable& costs, const Timeline& timeline,
+              std::span<const OpWait> waits)
       : graph_(graph),
         timeline_(timeline),
+        waits_(waits),
         sends_block_(costs.communication == Communication::kBlocking),
         begin_(*std::min_element(timeline.start.begin(), timeline.start.end())),
         end_(*std::max_element(timeline.end.begin(), timeline.end.end())) {}
@@ -69,6 +63,9 @@ class Attribution {
 
   // What simulate notes, worked out where nothing is shared.
   [[nodiscard]] OpWait wait_of(OpIndex task) const {
+    if (!waits_.empty()) {
+      return waits_[task];
+    }
     OpWait wait;
     for (const TaskEdge edge : graph_.edges_of(task)) {
       const Time end = timeline_.end[edge.producer];
@@ -135,6 +132,7 @@ class Attribution {
 
   const TaskGraph& graph_;
   const Timeline& timeline_;
+  std::span<const OpWait> waits_;
   bool sends_block_;
   Time begin_;
   Time end_;
@@ -146,13 +144,14 @@ class Attribution {
 }  // namespace
 
 std::vector<IdleInterval> attribute_idle(const TaskGraph& graph, const CostTable& costs,
-                                         const Timeline& timeline) {
+                                         const Timeline& timeline, std::span<const OpWait> waits) {
   STAGECRAFT_CHECK(timeline.start.size() == graph.size() && timeline.end.size() == graph.size(),
                    "the timeline is of another graph");
+  STAGECRAFT_CHECK(waits.empty() || waits.size() == graph.size(), "the waits are of another graph");
   if (graph.size() == 0) {
     return {};
   }
-  return Attribution(graph, costs, timeline).run();
+  return Attribution(graph, costs, timeline, waits).run();
 }
 
 }  // namespace stagecraft

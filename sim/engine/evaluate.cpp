@@ -2,23 +2,23 @@
 
 #include <algorithm>
 #include <iterator>
+#include <span>
 #include <utility>
-
-#include <fmt/core.h>
 
 #include "stagecraft/core/hash.hpp"
 #include "stagecraft/engine/attribution.hpp"
 #include "stagecraft/engine/iteration.hpp"
 #include "stagecraft/engine/memory.hpp"
 #include "stagecraft/engine/replay.hpp"
+#include "stagecraft/engine/simulate.hpp"
 #include "stagecraft/engine/task_graph.hpp"
 #include "stagecraft/schedule/verify.hpp"
 
 namespace stagecraft {
 namespace {
 
-bool replay_applies(const CostTable& costs, const EvaluateOptions& options) {
-  return !options.force_simulate && costs.communication == Communication::kLatency &&
+bool replay_applies(const CostTable& costs) {
+  return costs.communication == Communication::kLatency &&
          costs.memory.policy == MemoryPolicy::kFail && costs.network.host.host_link_of.empty();
 }
 
@@ -72,7 +72,8 @@ void measure_devices(const TaskGraph& graph, Evaluation& evaluation) {
   evaluation.makespan = begin == kNever ? 0 : end - begin;
 }
 
-void measure_idle(const TaskGraph& graph, const CostTable& costs, Evaluation& evaluation) {
+void measure_idle(const TaskGraph& graph, const CostTable& costs, std::span<const OpWait> waits,
+                  Evaluation& evaluation) {
   Time busy = 0;
   Time idle = 0;
   for (DeviceEvaluation& device : evaluation.devices) {
@@ -87,7 +88,7 @@ void measure_idle(const TaskGraph& graph, const CostTable& costs, Evaluation& ev
     evaluation.bubble_fraction_span =
         1.0 - static_cast<double>(busy) / (devices * static_cast<double>(evaluation.span));
   }
-  evaluation.idle = attribute_idle(graph, costs, evaluation.timeline);
+  evaluation.idle = attribute_idle(graph, costs, evaluation.timeline, waits);
   for (const IdleInterval& interval : evaluation.idle) {
     evaluation.devices[static_cast<std::size_t>(interval.device)]
         .idle_by_cause[static_cast<std::size_t>(interval.cause)] += interval.end - interval.start;
@@ -116,12 +117,35 @@ std::string fingerprint(const Timeline& timeline) {
   return hash.hex();
 }
 
+// Runs the schedule and sets timeline, complete and problems; returns what ops waited for, empty if
+// replay did it.
+std::vector<OpWait> run(const Schedule& schedule, const TaskGraph& graph, const CostTable& costs,
+                        const EvaluateOptions& options, Evaluation& evaluation) {
+  if (replay_applies(costs) && !options.force_simulate) {
+    evaluation.timeline =
+        replay(schedule, graph, schedule.ops.size() <= options.most_ops_with_transfers);
+    evaluation.complete = true;
+    return {};
+  }
+  SimulationResult result = simulate(schedule, graph, costs);
+  evaluation.timeline = std::move(result.timeline);
+  evaluation.complete = result.complete();
+  evaluation.problems = std::move(result.problems);
+  return std::move(result.waits);
+}
+
+Time measure_iteration(const Schedule& schedule, const TaskGraph& graph, const CostTable& costs,
+                       const Timeline& timeline) {
+  return replay_applies(costs) ? iteration_time(graph, costs)
+                               : simulated_iteration_time(schedule, graph, costs, timeline);
+}
+
 }  // namespace
 
 Evaluation evaluate(const Schedule& schedule, const CostTable& costs,
                     const EvaluateOptions& options) {
   Evaluation evaluation;
-  evaluation.problems = verify(schedule);
+  evaluation.problems = verify(schedule, costs, {.memory = false});
   if (!evaluation.problems.empty()) {
     return evaluation;
   }
@@ -135,22 +159,19 @@ Evaluation evaluate(const Schedule& schedule, const CostTable& costs,
   if (!evaluation.problems.empty()) {
     return evaluation;
   }
-  if (!replay_applies(costs, options)) {
-    evaluation.problems.push_back(infeasible("the event-driven engine is not part of this build"));
+  const std::vector<OpWait> waits = run(schedule, graph, costs, options, evaluation);
+  if (!evaluation.complete) {
     return evaluation;
   }
-  evaluation.timeline =
-      replay(schedule, graph, schedule.ops.size() <= options.most_ops_with_transfers);
-  evaluation.complete = true;
   measure_devices(graph, evaluation);
-  measure_idle(graph, costs, evaluation);
+  measure_idle(graph, costs, waits, evaluation);
   measure_memory(schedule, graph, costs, options.memory_curve, evaluation);
   evaluation.fingerprint = fingerprint(evaluation.timeline);
   if (options.critical_path) {
     evaluation.critical_path = critical_path(graph, schedule, costs, evaluation.timeline);
   }
   if (options.iteration_time) {
-    evaluation.iteration = iteration_time(graph, costs);
+    evaluation.iteration = measure_iteration(schedule, graph, costs, evaluation.timeline);
   }
   evaluation.feasible = evaluation.problems.empty();
   return evaluation;

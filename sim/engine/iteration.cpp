@@ -106,22 +106,4 @@ Time iteration_time(const TaskGraph& graph, const CostTable& costs) {
   return *std::max_element(reduced.begin(), reduced.end());
 }
 
-Time iteration_time_with_barrier(const TaskGraph& graph, const CostTable& costs,
-                                 const Timeline& timeline) {
-  Time all_reduced = 0;
-  Time longest_step = 0;
-  for (std::size_t device = 0; device + 1 < graph.offsets.size(); ++device) {
-    const auto length = [&](OpKind kind) {
-      return costs.duration(make_op(kind, 0, static_cast<std::int32_t>(device)), timeline.pipeline);
-    };
-    Time last_end = 0;
-    for (std::size_t task = graph.offsets[device]; task < graph.offsets[device + 1]; ++task) {
-      last_end = std::max(last_end, timeline.end[task]);
-    }
-    all_reduced = std::max(all_reduced, last_end + length(OpKind::kGradientReduce));
-    longest_step = std::max(longest_step, length(OpKind::kOptimizer));
-  }
-  return all_reduced + longest_step;
-}
-
 }  // namespace stagecraft

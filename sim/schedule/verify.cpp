@@ -68,7 +68,7 @@ Diagnostics verify(const Schedule& schedule, const CostTable& costs, const Verif
   if (findings.empty()) {
     check_split(schedule, costs, findings);
   }
-  if (findings.empty()) {
+  if (findings.empty() && options.memory) {
     verifying::check_memory(schedule, index, costs, findings);
   }
   return findings.take();

@@ -1,6 +1,7 @@
 #include "stagecraft/engine/evaluate.hpp"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 #include <doctest/doctest.h>
@@ -33,6 +34,57 @@ Schedule one_f_one_b(std::int32_t devices, std::int32_t microbatches) {
     lists.push_back(one_f_one_b(pipeline, device));
   }
   return make_schedule("1f1b", pipeline, lists);
+}
+
+// Random costs in a random communication mode, sometimes with a shared host link and with ops that
+// wait for memory.
+CostTable random_mode(Random& random, const Schedule& schedule) {
+  const Pipeline& pipeline = schedule.pipeline;
+  CostTable costs = test::random_costs(random, pipeline);
+  if (random.chance(1, 3)) {  // as evaluate knows the peaks, some ops have to wait, and all can run
+    const Evaluation unlimited = evaluate(schedule, costs);
+    for (const DeviceEvaluation& device : unlimited.devices) {
+      costs.memory.capacity.push_back(device.peak_memory - random.uniform(0, 2));
+    }
+    costs.memory.policy = MemoryPolicy::kWait;
+  }
+  costs.communication = static_cast<Communication>(random.uniform(0, 3));
+  if (random.chance(2, 3)) {
+    costs.network =
+        make_network(static_cast<Topology>(random.uniform(0, 3)), pipeline.devices, 2'000'000'000,
+                     random.uniform(0, 3),
+                     random.chance(1, 2) ? LinkSharing::kFair : LinkSharing::kFirstComeFirstServed);
+  }
+  if (random.chance(1, 2)) {
+    costs.network.host.host_link_of.assign(static_cast<std::size_t>(pipeline.devices), 0);
+  }
+  return costs;
+}
+
+Time on_path(const CriticalPath& path) {
+  return std::accumulate(path.compute_by_stage.begin(), path.compute_by_stage.end(), Time{0}) +
+         path.transfer + path.wait;
+}
+
+// The steps follow each other from 0 to the makespan, and so do busy and idle time on each device.
+void check_sums(const Evaluation& evaluation) {
+  Time cursor = 0;
+  for (const CriticalStep& step : evaluation.critical_path.steps) {
+    CHECK(step.start == cursor);
+    cursor = step.end;
+  }
+  CHECK(cursor == evaluation.makespan);
+  CHECK(on_path(evaluation.critical_path) == evaluation.makespan);
+  for (const DeviceEvaluation& device : evaluation.devices) {
+    CHECK(device.idle == evaluation.makespan - device.busy);
+    CHECK(std::accumulate(device.idle_by_cause.begin(), device.idle_by_cause.end(), Time{0}) ==
+          device.idle);
+  }
+}
+
+bool same(const IdleInterval& a, const IdleInterval& b) {
+  return a.device == b.device && a.start == b.start && a.end == b.end && a.cause == b.cause &&
+         a.waiting == b.waiting && a.waited_for == b.waited_for;
 }
 
 }  // namespace
@@ -71,24 +123,63 @@ TEST_CASE("a schedule that breaks a rule has no timeline") {
   CHECK(evaluation.timeline.start.empty());
 }
 
-TEST_CASE("evaluate agrees with the reference on random schedules") {
+TEST_CASE("replay, simulate and the reference agree to the nanosecond") {
   Random random(11);
   for (int round = 0; round < 300; ++round) {
     CAPTURE(round);
     const Schedule schedule = test::random_schedule(random, test::random_pipeline(random));
-    const CostTable costs = test::random_costs(random, schedule.pipeline);
+    CostTable costs = test::random_costs(random, schedule.pipeline);
+    costs.post_validation = random.chance(1, 2);
     const test::ReferenceTimes expected = test::reference_times(schedule, costs);
-    const Evaluation evaluation = evaluate(schedule, costs);
-    REQUIRE_MESSAGE(evaluation.complete, to_string(evaluation.problems));
-    CHECK(evaluation.timeline.start == expected.start);
-    CHECK(evaluation.timeline.end == expected.end);
-    CHECK(evaluation.makespan == expected.makespan);
-    CHECK(evaluation.span == expected.span);
-    for (const DeviceEvaluation& device : evaluation.devices) {
-      CHECK(device.idle == evaluation.makespan - device.busy);
-      CHECK(std::accumulate(device.idle_by_cause.begin(), device.idle_by_cause.end(), Time{0}) ==
-            device.idle);
+    const Evaluation replayed = evaluate(schedule, costs);
+    const Evaluation simulated = evaluate(schedule, costs, {.force_simulate = true});
+    for (const Evaluation* one : {&replayed, &simulated}) {
+      REQUIRE_MESSAGE(one->feasible, to_string(one->problems));
+      CHECK(one->timeline.start == expected.start);
+      CHECK(one->timeline.end == expected.end);
+      CHECK(one->makespan == expected.makespan);
+      CHECK(one->span == expected.span);
+      check_sums(*one);
     }
+    CHECK(replayed.fingerprint == simulated.fingerprint);
+    CHECK(replayed.iteration == simulated.iteration);
+    CHECK(replayed.peak_memory == simulated.peak_memory);
+    CHECK(std::equal(replayed.idle.begin(), replayed.idle.end(), simulated.idle.begin(),
+                     simulated.idle.end(), same));
+    CHECK(replayed.timeline.transfers.size() == simulated.timeline.transfers.size());
+  }
+}
+
+TEST_CASE("idle time and critical path sum up in every mode") {
+  Random random(31);
+  std::array<int, 4> complete{};
+  std::array<Time, kIdleCauseCount> idle{};
+  for (int round = 0; round < 500; ++round) {
+    CAPTURE(round);
+    const Schedule schedule =
+        test::random_schedule(random, test::random_pipeline(random, {.most_microbatches = 4}));
+    const CostTable costs = random_mode(random, schedule);
+    CAPTURE(static_cast<int>(costs.communication));
+    const Evaluation evaluation = evaluate(schedule, costs);
+    if (!evaluation.complete) {
+      CHECK_FALSE(evaluation.feasible);
+      CHECK_FALSE(evaluation.problems.empty());
+      continue;
+    }
+    CHECK_MESSAGE(evaluation.feasible, to_string(evaluation.problems));
+    check_sums(evaluation);
+    CHECK(evaluation.iteration > 0);
+    ++complete[static_cast<std::size_t>(costs.communication)];
+    for (const IdleInterval& interval : evaluation.idle) {
+      idle[static_cast<std::size_t>(interval.cause)] += interval.end - interval.start;
+    }
+  }
+  for (const int count : complete) {
+    CHECK(count > 30);
+  }
+  for (const IdleCause cause : {IdleCause::kFill, IdleCause::kDrain, IdleCause::kProducer,
+                                IdleCause::kTransfer, IdleCause::kMemory}) {
+    CHECK(idle[static_cast<std::size_t>(cause)] > 0);
   }
 }
 

@@ -12,9 +12,11 @@
 //              graphs with an iteration end)
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "stagecraft/cost/cost_table.hpp"
+#include "stagecraft/engine/simulate.hpp"
 #include "stagecraft/engine/task_graph.hpp"
 #include "stagecraft/engine/timeline.hpp"
 
@@ -22,9 +24,11 @@ namespace stagecraft {
 
 /// The idle intervals of all devices' compute streams between the first start and the last end over
 /// all devices, by (device, start); without empty ones. For every device they sum to that time less
-/// the durations of its compute tasks, exactly. `timeline` must hold every task of `graph`.
+/// the durations of its compute tasks, exactly. `timeline` must hold every task of `graph`; `waits`
+/// are those of simulate, empty for times of replay.
 [[nodiscard]] std::vector<IdleInterval> attribute_idle(const TaskGraph& graph,
                                                        const CostTable& costs,
-                                                       const Timeline& timeline);
+                                                       const Timeline& timeline,
+                                                       std::span<const OpWait> waits = {});
 
 }  // namespace stagecraft

@@ -18,6 +18,7 @@
 #include "stagecraft/cost/cost_table.hpp"
 #include "stagecraft/engine/task_graph.hpp"
 #include "stagecraft/engine/timeline.hpp"
+#include "stagecraft/schedule/schedule.hpp"
 
 namespace stagecraft {
 
@@ -26,11 +27,15 @@ namespace stagecraft {
 /// barrier; otherwise a few, and at most about P more.
 [[nodiscard]] Time iteration_time(const TaskGraph& graph, const CostTable& costs);
 
-/// The period after one iteration `timeline` of any mode, if all devices start the next one
-/// together when the slowest of them has stepped: last end plus G, at its largest over devices,
-/// plus the longest U. Equal to iteration_time for graphs where nothing is shared, no
-/// post-validation, and the same U on all devices; an upper bound otherwise.
-[[nodiscard]] Time iteration_time_with_barrier(const TaskGraph& graph, const CostTable& costs,
-                                               const Timeline& timeline);
+/// The period in the other modes. `graph` as above, `timeline` the simulation of one iteration.
+///   * Without post-validation: exact. If U takes equally long everywhere, iterations start alike,
+///     and the period is the first one's: last end plus G at its largest, plus U; otherwise the
+///     second of two chained iterations is measured, from barrier to barrier.
+///   * With post-validation: several iterations are chained and simulated. The period is the growth
+///     of one iteration once it is the same on all devices; if it is not after 12 iterations, the
+///     largest growth of the last 6, divided by 6 and rounded up. If the chain cannot run to its
+///     end (waiting for memory across iterations), the period with a barrier.
+[[nodiscard]] Time simulated_iteration_time(const Schedule& schedule, const TaskGraph& graph,
+                                            const CostTable& costs, const Timeline& timeline);
 
 }  // namespace stagecraft
