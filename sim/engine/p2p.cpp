@@ -27,9 +27,7 @@ class Batched {
     std::size_t last = list.size();  // the op before the next unit; list.size(): none yet
     for (std::size_t i = 0; i < list.size();) {
       const std::size_t length =
-          !single_ && i + 1 < list.size() && builder_.steady_pair(list[i], list[i + 1], device_)
-              ? 2
-              : 1;
+          !single_ && i + 1 < list.size() && builder_.steady_pair(list[i], list[i + 1]) ? 2 : 1;
       receives.clear();
       for (std::size_t k = i; k < i + length; ++k) {
         builder_.add_receives(list[k], false, receives);
@@ -48,6 +46,8 @@ class Batched {
       for (const std::size_t end = i + length; i < end; ++i) {
         builder_.run(list[i]);
         builder_.add_sends(list[i], sends);
+        builder_.add_due(list[i], false, sends);
+        builder_.add_due(list[i], true, sends);
         last = i;
       }
     }
@@ -61,19 +61,35 @@ class Batched {
     return member.send ? (gradient ? 0 : 2) : (gradient ? 3 : 1);
   }
 
+  // The order of blocking calls: sends and receives apart, each as in a batch; but two receives
+  // from one device in the order in which it sends them.
+  [[nodiscard]] int blocking_rank(const P2pMember& member, bool one_source) const {
+    const bool send_first = lowering_ == P2pLowering::kSendFirst ||
+                            (lowering_ == P2pLowering::kParity && device_ % 2 == 0);
+    const bool gradient = builder_.message(member).gradient;
+    const bool gradient_first = member.send || one_source;
+    return (member.send == send_first ? 0 : 2) + (gradient == gradient_first ? 0 : 1);
+  }
+
+  [[nodiscard]] bool one_source(const std::vector<P2pMember>& members) const {
+    std::int32_t source = -1;
+    return std::all_of(members.begin(), members.end(), [&](const P2pMember& member) {
+      const std::int32_t from = builder_.message(member).from_device;
+      source = member.send || source >= 0 ? source : from;
+      return member.send || from == source;
+    });
+  }
+
   void call(std::vector<P2pMember> members) {
     if (members.empty()) {
       return;
     }
-    const bool send_first = lowering_ == P2pLowering::kSendFirst ||
-                            (lowering_ == P2pLowering::kParity && device_ % 2 == 0);
-    std::stable_sort(members.begin(), members.end(), [&](const P2pMember& a, const P2pMember& b) {
-      if (lowering_ != P2pLowering::kBatched && a.send != b.send) {
-        return a.send == send_first;
-      }
-      return rank(a) < rank(b);
+    const bool batched = lowering_ == P2pLowering::kBatched;
+    const bool same = !batched && one_source(members);
+    std::stable_sort(members.begin(), members.end(), [&](const auto& x, const auto& y) {
+      return batched ? rank(x) < rank(y) : blocking_rank(x, same) < blocking_rank(y, same);
     });
-    if (lowering_ == P2pLowering::kBatched) {
+    if (batched) {
       builder_.post(members);
       builder_.wait(members);
       return;
@@ -100,7 +116,7 @@ class Overlapped {
       if (forward_of_pair(i)) {
         // Posted ahead of the forward, so that it is under way while the forward runs.
         wait_for(i);
-        post_receives(list_[i + 1], true);
+        post_receives(kNoOp, list_[i + 1], true);
       } else {
         wait_for(i);
       }
@@ -130,10 +146,14 @@ class Overlapped {
     return kNoOp;
   }
 
-  void post_receives(OpIndex op, bool gradient) {
+  // What `next` needs, and what is due after `op`; either may be kNoOp.
+  void post_receives(OpIndex op, OpIndex next, bool gradient) {
     std::vector<P2pMember> receives;
     if (op != kNoOp) {
-      builder_.add_receives(op, gradient, receives);
+      builder_.add_due(op, gradient, receives);
+    }
+    if (next != kNoOp) {
+      builder_.add_receives(next, gradient, receives);
     }
     for (const P2pMember& member : receives) {
       builder_.post({&member, 1});
@@ -158,11 +178,11 @@ class Overlapped {
         continue;
       }
       const OpIndex next = next_of_side(i, gradient);
-      if ((device_ % 2 == 0)) {
+      if (device_ % 2 == 0) {
         post_sends(list_[i], gradient);
-        post_receives(next, gradient);
+        post_receives(list_[i], next, gradient);
       } else {
-        post_receives(next, gradient);
+        post_receives(list_[i], next, gradient);
         post_sends(list_[i], gradient);
       }
     }
@@ -185,8 +205,8 @@ class Overlapped {
   }
 
   void wait_for(std::size_t i) {
-    post_receives(list_[i], false);
-    post_receives(list_[i], true);
+    post_receives(kNoOp, list_[i], false);
+    post_receives(kNoOp, list_[i], true);
     builder_.wait_for_data(list_[i]);
   }
 

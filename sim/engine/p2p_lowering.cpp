@@ -15,17 +15,58 @@ std::size_t slot(std::int32_t number) {
 
 P2pBuilder::P2pBuilder(const Schedule& schedule, const TaskGraph& graph) : graph_(graph) {
   lists_.resize(slot(graph.devices));
+  forward_before_.assign(graph.size(), kNoOp);
+  std::vector<OpIndex> last_forward(lists_.size(), kNoOp);
   for (OpIndex op = 0; op < graph.size(); ++op) {
     if (!is_copy(graph.kind[op])) {
       lists_[graph.device[op]].push_back(op);
     }
+    forward_before_[op] = last_forward[graph.device[op]];
+    if (activation_side(op)) {
+      last_forward[graph.device[op]] = op;
+    }
   }
   received_.assign(2 * graph.size(), kNone);
   sent_.assign(2 * graph.size(), kNone);
-  last_sent_.assign(slot(graph.devices) * slot(graph.devices), kNone);
   program_.offsets.push_back(0);
   add_messages(schedule);
   add_channels();
+  number_sides();
+  find_ring(schedule);
+}
+
+void P2pBuilder::number_sides() {
+  activation_number_.assign(graph_.size(), 0);
+  gradient_number_.assign(graph_.size(), 0);
+  for (const std::vector<OpIndex>& list : lists_) {
+    std::uint32_t activations = 0;
+    std::uint32_t gradients = 0;
+    for (const OpIndex op : list) {
+      activation_number_[op] = activations;
+      gradient_number_[op] = gradients;
+      activations += activation_side(op) ? 1U : 0U;
+      gradients += gradient_side(op) ? 1U : 0U;
+    }
+  }
+}
+
+// Stages that go round and round over all devices: the first device gets activations from the last,
+// the last one gradients from the first.
+void P2pBuilder::find_ring(const Schedule& schedule) {
+  const Pipeline& pipeline = schedule.pipeline;
+  const std::vector<std::int32_t>& holder = pipeline.device_of_stage;
+  ring_activation_.assign(slot(pipeline.devices), -1);
+  ring_gradient_.assign(slot(pipeline.devices), -1);
+  const std::size_t length = slot(pipeline.devices);
+  bool round = !pipeline.bidirectional() && length > 1 && holder.size() > length;
+  for (std::size_t stage = length; stage < holder.size(); ++stage) {
+    round = round && holder[stage] == holder[stage - length];
+  }
+  if (round) {
+    ring_length_ = static_cast<std::uint32_t>(length);
+    ring_activation_[slot(holder[0])] = holder[length - 1];
+    ring_gradient_[slot(holder[length - 1])] = holder[0];
+  }
 }
 
 void P2pBuilder::add_messages(const Schedule& schedule) {
@@ -67,25 +108,20 @@ void P2pBuilder::add_channels() {
   }
 }
 
-bool P2pBuilder::steady_pair(OpIndex forward, OpIndex backward, std::int32_t device) const {
+bool P2pBuilder::steady_pair(OpIndex forward, OpIndex backward) const {
   if (kind(forward) != OpKind::kForward ||
       (kind(backward) != OpKind::kBackward && kind(backward) != OpKind::kBackwardInput)) {
     return false;
   }
   const std::uint32_t gradient = received_[2 * backward + 1];
-  if (gradient == kNone) {
+  const std::uint32_t activation = sent_[2 * forward];
+  if (gradient == kNone || activation == kNone ||
+      program_.messages[gradient].from_device != program_.messages[activation].to_device) {
     return true;
   }
-  const P2pMessage& needed = program_.messages[gradient];
-  std::uint32_t before = last_sent_[slot(device) * slot(graph_.devices) + slot(needed.from_device)];
-  if (before == kNone) {
-    before = sent_[2 * forward];
-    if (before == kNone || program_.messages[before].to_device != needed.from_device) {
-      return true;
-    }
-  }
   // Both ops are on the device that sends the gradient, so their numbers tell their order.
-  return needed.producer < program_.messages[before].consumer;
+  const OpIndex before = forward_before_[program_.messages[activation].consumer];
+  return before != kNoOp && program_.messages[gradient].producer < before;
 }
 
 void P2pBuilder::add_receives(OpIndex op, bool gradient, std::vector<P2pMember>& members) {
@@ -99,6 +135,22 @@ void P2pBuilder::add_receives(OpIndex op, bool gradient, std::vector<P2pMember>&
   }
 }
 
+void P2pBuilder::add_due(OpIndex op, bool gradient, std::vector<P2pMember>& members) {
+  const std::size_t device = graph_.device[op];
+  const std::int32_t from = (gradient ? ring_gradient_ : ring_activation_)[device];
+  if (from < 0 || !(gradient ? gradient_side(op) : activation_side(op))) {
+    return;
+  }
+  const std::vector<std::uint32_t>& numbers = gradient ? gradient_number_ : activation_number_;
+  const std::size_t channel = 2 * (slot(from) * slot(graph_.devices) + device) + (gradient ? 1 : 0);
+  std::uint32_t& next = next_receive_[channel];
+  while (next < channels_[channel].size() &&
+         numbers[program_.messages[channels_[channel][next]].producer] + ring_length_ - 1 <=
+             numbers[op]) {
+    members.push_back({channels_[channel][next++], false});
+  }
+}
+
 void P2pBuilder::add_sends(OpIndex op, std::vector<P2pMember>& members) const {
   for (const std::uint32_t number : {sent_[2 * op], sent_[2 * op + 1]}) {
     if (number != kNone) {
@@ -109,10 +161,6 @@ void P2pBuilder::add_sends(OpIndex op, std::vector<P2pMember>& members) const {
 
 void P2pBuilder::run(OpIndex op) {
   program_.steps.push_back({P2pStepKind::kOp, op, 1});
-  if (const std::uint32_t number = sent_[2 * op]; number != kNone) {
-    const P2pMessage& message = program_.messages[number];
-    last_sent_[slot(message.from_device) * slot(graph_.devices) + slot(message.to_device)] = number;
-  }
 }
 
 void P2pBuilder::add_step(P2pStepKind kind, std::span<const P2pMember> members) {

@@ -32,13 +32,14 @@ class P2pBuilder {
            kind(op) == OpKind::kOverlapped;
   }
 
-  /// True if a forward and the backward after it are one step of the steady state (p2p.hpp): the
-  /// backward's gradient is produced before the data of the forward before this one is consumed.
-  [[nodiscard]] bool steady_pair(OpIndex forward, OpIndex backward, std::int32_t device) const;
+  /// True if a forward and the backward after it are one step of the steady state (p2p.hpp).
+  [[nodiscard]] bool steady_pair(OpIndex forward, OpIndex backward) const;
 
   /// Receives of one side that must have been posted before `op` and were not added yet: its own
   /// and those sent before it on its channel.
   void add_receives(OpIndex op, bool gradient, std::vector<P2pMember>& members);
+  /// Receives that are due once `op` has run (p2p.hpp: around the ring) and were not added yet.
+  void add_due(OpIndex op, bool gradient, std::vector<P2pMember>& members);
   void add_sends(OpIndex op, std::vector<P2pMember>& members) const;
 
   // Steps of the current device.
@@ -55,19 +56,26 @@ class P2pBuilder {
 
   void add_messages(const Schedule& schedule);
   void add_channels();
+  void find_ring(const Schedule& schedule);
+  void number_sides();
   [[nodiscard]] std::size_t channel_of(const P2pMessage& message) const;
   void add_step(P2pStepKind kind, std::span<const P2pMember> members);
 
   const TaskGraph& graph_;
   P2pProgram program_;
   std::vector<std::vector<OpIndex>> lists_;
+  std::vector<OpIndex> forward_before_;  // [tasks] in its device's list
   // [tasks][2] the message a task receives and sends: activation, gradient.
   std::vector<std::uint32_t> received_, sent_;
   std::vector<std::vector<std::uint32_t>> channels_;  // messages in the order of their sends
   std::vector<std::uint32_t> place_;                  // [messages] in its channel
   std::vector<std::uint32_t> next_receive_;           // [channels]
-  std::vector<bool> waited_;                          // [messages] by the receiver
-  std::vector<std::uint32_t> last_sent_;              // [P*P] newest activation sent so far
+  // [tasks] how many activation (gradient) ops stand before it in its device's list.
+  std::vector<std::uint32_t> activation_number_, gradient_number_;
+  // [P] the device whose activations (gradients) come around the ring to this one, or -1.
+  std::vector<std::int32_t> ring_activation_, ring_gradient_;
+  std::uint32_t ring_length_ = 0;
+  std::vector<bool> waited_;  // [messages] by the receiver
 };
 
 }  // namespace stagecraft

@@ -66,13 +66,24 @@ struct P2pProgram {
 ///   * with one stage per device, a send and a receive between two ops of the same direction
 ///     (forward after forward, backward after backward) are two calls, each waited for;
 ///   * with several stages per device, a forward directly followed by a backward is one step of the
-///     steady state if the backward's gradient is produced before the forward's predecessor is
-///     consumed: the receives of both come before it and the sends of both after it.
+///     steady state: the receives of both come before it and the sends of both after it. That
+///     needs slack, or the send would come too late: on the device between which and this one they
+///     exchange data, another forward must stand between the op that produces the backward's
+///     gradient and the op that consumes the forward's result. Where a device has run all its
+///     forwards in the warm-up there is none.
+/// Around the ring: where stages go round over P devices, the device that the pipeline enters first
+/// receives what the last one sent after its j-th op of a direction no later than after its own op
+/// j + P - 1 of that direction, even if it needs the data only later (groups of more than P
+/// micro-batches). Otherwise the last device's call would hold up the whole ring.
 /// overlap: posted and waited for apart. After an op its sends, and the receives for the next op of
 ///   its direction, are posted; before an op its receives are waited for. In the steady state
 ///   (forward directly followed by backward) the wait for a send is put off to the next send of the
 ///   same direction; elsewhere it comes at once.
-/// send-first, recv-first, parity: the calls of `batched`, one blocking call per member.
+/// send-first, recv-first, parity: the calls of `batched`, one blocking call per member: sends
+/// before
+///   receives, receives before sends, or the former on even and the latter on odd devices.
+///   Gradients are sent before activations and received after them, or before where both come from
+///   one device.
 [[nodiscard]] P2pProgram lower_p2p(const Schedule& schedule, const TaskGraph& graph,
                                    P2pLowering lowering);
 
