@@ -1,6 +1,7 @@
 // Building task graphs and replaying them.
 //
 // Counters: ops/s; bytes_per_op of what is measured (the graph, or the replayer alone).
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,6 +9,8 @@
 #include <benchmark/benchmark.h>
 #include <sys/resource.h>
 
+#include "stagecraft/core/random.hpp"
+#include "stagecraft/engine/incremental.hpp"
 #include "stagecraft/engine/replay.hpp"
 #include "stagecraft/engine/task_graph.hpp"
 #include "stagecraft/generators/generator.hpp"
@@ -114,6 +117,44 @@ void build_graph(benchmark::State& state, const Case& which) {
   count_ops(state, ops);
 }
 
+// Moves of one op by up to `reach` places, each evaluated and taken back, from lists that are the
+// published order; moves/s counts those that can run.
+void incremental_moves(benchmark::State& state, const Case& which) {
+  if (!known(state, which.schedule)) {
+    return;
+  }
+  const Built built = build(which);
+  const TaskGraph graph = build_task_graph(built.schedule, built.costs).value();
+  IncrementalReplay replay(graph);
+  Random random(7);
+  struct Move {
+    OpIndex task;
+    std::size_t position;
+  };
+  std::vector<Move> moves;
+  const std::int64_t reach = state.range(0);
+  while (moves.size() < 4096) {
+    const auto task =
+        static_cast<OpIndex>(random.uniform(0, static_cast<std::int64_t>(graph.size()) - 1));
+    const auto length = static_cast<std::int64_t>(replay.list(graph.device[task]).size());
+    const auto from = static_cast<std::int64_t>(replay.position(task));
+    const std::int64_t to =
+        std::clamp<std::int64_t>(from + random.uniform(-reach, reach), 0, length - 1);
+    if (to != from && replay.move(task, static_cast<std::size_t>(to))) {
+      moves.push_back({task, static_cast<std::size_t>(to)});
+      replay.rollback();
+    }
+  }
+  std::size_t next = 0;
+  for (auto _ : state) {
+    const Move& move = moves[next++ % moves.size()];
+    benchmark::DoNotOptimize(replay.move(move.task, move.position));
+    benchmark::DoNotOptimize(replay.makespan());
+    replay.rollback();
+  }
+  state.counters["moves/s"] = benchmark::Counter(1, benchmark::Counter::kIsIterationInvariantRate);
+}
+
 // From the generator to the makespan, once, in one process; peak_GiB is of the whole process.
 void largest_case(benchmark::State& state) {
   const Case which{"interleaved", 256, 4, 8192};
@@ -144,6 +185,8 @@ BENCHMARK_CAPTURE(replay_times, zb_h1, Case{"zb-h1", 64, 1, 512});
 BENCHMARK_CAPTURE(replay_times, interleaved, Case{"interleaved", 64, 4, 512});
 BENCHMARK_CAPTURE(build_graph, one_f_one_b, Case{"1f1b", 64, 1, 512});
 BENCHMARK_CAPTURE(build_graph, interleaved, Case{"interleaved", 64, 4, 512});
+BENCHMARK_CAPTURE(incremental_moves, zb_h1, Case{"zb-h1", 8, 1, 32})->Arg(1)->Arg(8)->Arg(96);
+BENCHMARK_CAPTURE(incremental_moves, large_zb_h1, Case{"zb-h1", 64, 1, 512})->Arg(8);
 BENCHMARK(largest_case)->Iterations(1)->Unit(benchmark::kMillisecond);
 
 }  // namespace
