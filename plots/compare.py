@@ -87,7 +87,7 @@ def draw_idle(axes, rows, results):
     axes.set_title("idle device time by cause (%)")
     if any(left):
         axes.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.04),
-                    ncol=3, handlelength=1, columnspacing=1)
+                    ncol=6, handlelength=1, columnspacing=1)
 
 
 def draw_memory(axes, rows, results):

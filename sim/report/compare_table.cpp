@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "report/format.hpp"
 #include "report/words.hpp"
@@ -147,12 +148,22 @@ std::string explain_losses(std::span<const Run> runs) {
   if (best == runs.size()) {
     return {};
   }
-  std::string text;
+  // Schedules that came out the same share a sentence.
+  std::vector<std::pair<std::string, std::string>> sentences;
   for (const std::size_t index : rank_runs(runs)) {
-    if (index != best && runs[index].evaluation.feasible && has_timeline(runs[index])) {
-      text +=
-          "  " + runs[index].schedule + ": " + report::loss_text(runs[index], runs[best]) + "\n";
+    if (index == best || !runs[index].evaluation.feasible || !has_timeline(runs[index])) {
+      continue;
     }
+    std::string sentence = report::loss_text(runs[index], runs[best]);
+    if (!sentences.empty() && sentences.back().second == sentence) {
+      sentences.back().first += ", " + runs[index].schedule;
+    } else {
+      sentences.emplace_back(runs[index].schedule, std::move(sentence));
+    }
+  }
+  std::string text;
+  for (const auto& [names, sentence] : sentences) {
+    text += fmt::format("  {}: {}\n", names, sentence);
   }
   return text.empty() ? text
                       : fmt::format("\nWhy the rest lose to {}:\n", runs[best].schedule) + text;

@@ -85,6 +85,13 @@ std::string time_text(Time value) {
   return fmt::format("{} {}", scaled(value, scale), scale.unit);
 }
 
+std::string rough_time_text(Time value) {
+  const Scale scale = time_scale(std::span(&value, 1));
+  const double quantity = static_cast<double>(value) / static_cast<double>(scale.divisor);
+  const int whole = std::abs(quantity) >= 100.0 ? 0 : std::abs(quantity) >= 10.0 ? 1 : 2;
+  return fmt::format("{:.{}f} {}", quantity, std::min(whole, scale.decimals), scale.unit);
+}
+
 std::string memory_text(Bytes value) {
   const Scale scale = memory_scale(std::span(&value, 1));
   return fmt::format("{} {}", scaled(value, scale), scale.unit);

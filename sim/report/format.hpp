@@ -28,6 +28,8 @@ struct Scale {
 
 /// "1331.21 ms", "12 ns".
 [[nodiscard]] std::string time_text(Time value);
+/// Three significant digits, for sentences: "2.63 µs", "125 ms".
+[[nodiscard]] std::string rough_time_text(Time value);
 /// "78.12 GiB", "16 B".
 [[nodiscard]] std::string memory_text(Bytes value);
 /// 0.1234 -> "12.3 %".

@@ -82,13 +82,13 @@ class Picture {
   }
 
   [[nodiscard]] std::string finish() {
+    const std::string below = grid() + legend();
     axis();
-    std::string legend = this->legend();
     constexpr std::string_view kHead =
         R"(<svg xmlns="http://www.w3.org/2000/svg" width="{0}" height="{1:.0f}" viewBox="0 0 {0} {1:.0f}" font-family="system-ui,'Segoe UI',Helvetica,Arial,sans-serif" font-size="11">
 <style>text{{fill:#57606a}}.t{{font-weight:600;font-size:12px;fill:#24292f}}.d{{text-anchor:end}}.a{{text-anchor:middle}}.l{{text-anchor:middle;font-size:10px}}.r{{fill:#8a94a3;fill-opacity:.14}}.g{{stroke:#8a94a3;stroke-opacity:.35}}@media(prefers-color-scheme:dark){{text{{fill:#9aa4b2}}.t{{fill:#e6edf3}}}}</style>
 )";
-    return fmt::format(fmt::runtime(kHead), options_.width, y_) + legend + fmt::to_string(body_) +
+    return fmt::format(fmt::runtime(kHead), options_.width, y_) + below + fmt::to_string(body_) +
            "</svg>\n";
   }
 
@@ -194,14 +194,22 @@ class Picture {
     const std::vector<Time> ticks = report::axis_ticks(end_, kTicks);
     const report::Scale scale = report::time_scale(ticks);
     for (const Time tick : ticks) {
-      put("<line x1=\"{0:.2f}\" x2=\"{0:.2f}\" y1=\"{1:.0f}\" y2=\"{2:.2f}\" class=\"g\"/>\n",
-          x(tick), kTop, y_ - kRunGap + 4.0);
       const bool last = tick == ticks.back();
       text(x(tick), y_ + 10.0, "a",
            last ? fmt::format("{} {}", report::scaled(tick, scale), scale.unit)
                 : report::scaled(tick, scale));
     }
     y_ += kAxis;
+  }
+
+  [[nodiscard]] std::string grid() const {
+    std::string text;
+    for (const Time tick : report::axis_ticks(end_, kTicks)) {
+      text += fmt::format(
+          "<line x1=\"{0:.2f}\" x2=\"{0:.2f}\" y1=\"{1:.0f}\" y2=\"{2:.2f}\" class=\"g\"/>\n",
+          x(tick), kTop, y_ - kRunGap + 4.0);
+    }
+    return text;
   }
 
   [[nodiscard]] std::string legend() const {
@@ -216,7 +224,11 @@ class Picture {
     };
     for (std::size_t kind = 0; kind < kinds_.size(); ++kind) {
       if (kinds_[kind]) {
+        const double swatch = left;
         entry(report::kOpColours[kind].fill, "", report::op_word(static_cast<OpKind>(kind)));
+        if (static_cast<OpKind>(kind) == OpKind::kOverlapped) {
+          text += overlapped_swatch(swatch);
+        }
       }
     }
     for (std::size_t cause = 0; cause < causes_.size(); ++cause) {
@@ -226,6 +238,14 @@ class Picture {
       }
     }
     return text;
+  }
+
+  static std::string overlapped_swatch(double left) {
+    const auto half = [left](OpKind kind, int top) {
+      return fmt::format("<rect x=\"{:.2f}\" y=\"{}\" width=\"12\" height=\"6\" fill=\"{}\"/>\n",
+                         left, top, report::kOpColours[static_cast<std::size_t>(kind)].fill);
+    };
+    return half(OpKind::kForward, 10) + half(OpKind::kBackward, 16);
   }
 
   const SvgOptions& options_;

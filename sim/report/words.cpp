@@ -14,6 +14,8 @@ namespace stagecraft::report {
 namespace {
 
 constexpr std::size_t kCausesPerSentence = 3;
+constexpr std::size_t kDifferencesPerSentence = 2;
+constexpr double kSmallestShare = 10.0;  // of the loss: a tenth
 constexpr std::string_view kBaseline = "1f1b";
 
 struct Difference {
@@ -31,11 +33,11 @@ std::vector<Difference> differences(const Evaluation& loser, const Evaluation& w
   for (std::size_t c = 0; c < a.idle.size(); ++c) {
     const auto cause = static_cast<IdleCause>(c);
     std::string words(cause_phrase(cause));
-    const auto longest = std::find_if(all.begin(), all.end(), [cause](const auto& wait) {
+    const auto longest = std::find_if(all.begin(), all.end(), [cause](const Wait& wait) {
       return wait.cause == cause && wait.for_device >= 0;
     });
     if (longest != all.end()) {
-      words += fmt::format(" (most of all device {} {})", longest->device, wait_text(*longest));
+      words += fmt::format(" (mostly device {}, for {})", longest->device, awaited_text(*longest));
     }
     result.push_back({a.idle[c] - b.idle[c], std::move(words)});
   }
@@ -91,21 +93,24 @@ std::string_view cause_phrase(IdleCause cause) {
   return "";
 }
 
+std::string awaited_text(const Wait& wait) {
+  const std::string whose = wait.for_device == wait.device
+                                ? std::string("its own")
+                                : fmt::format("device {}'s", wait.for_device);
+  return fmt::format("{} {}", whose, op_word(wait.for_kind));
+}
+
 std::string wait_text(const Wait& wait) {
   if (wait.for_device < 0) {
     return std::string(cause_phrase(wait.cause));
   }
-  const std::string_view word = op_word(wait.for_kind);
-  const std::string whose = wait.for_device == wait.device
-                                ? std::string("its own")
-                                : fmt::format("device {}'s", wait.for_device);
   switch (wait.cause) {
     case IdleCause::kTransfer:
-      return fmt::format("waiting for the transfer from {} {}", whose, word);
+      return fmt::format("waiting for the transfer from {}", awaited_text(wait));
     case IdleCause::kMemory:
-      return fmt::format("waiting for memory that {} {} frees", whose, word);
+      return fmt::format("waiting for memory that {} frees", awaited_text(wait));
     default:
-      return fmt::format("waiting for {} {}", whose, word);
+      return fmt::format("waiting for {}", awaited_text(wait));
   }
 }
 
@@ -147,26 +152,27 @@ std::string device_idle_text(const Evaluation& evaluation, std::int32_t device,
 }
 
 std::string loss_text(const Run& loser, const Run& winner) {
-  const auto more = static_cast<double>(headline_time(loser) - headline_time(winner)) /
-                    static_cast<double>(std::max<Time>(headline_time(winner), 1));
   if (headline_time(loser) == headline_time(winner)) {
     return fmt::format("as fast as {}", winner.schedule);
   }
+  const auto more = static_cast<double>(headline_time(loser) - headline_time(winner)) /
+                    static_cast<double>(std::max<Time>(headline_time(winner), 1));
   std::string text = fmt::format("{:+.1f} %", 100.0 * more);
   const Time slower = loser.evaluation.makespan - winner.evaluation.makespan;
   if (slower <= 0) {
-    return text + "; its makespan is no longer, but iterations overlap less";
+    return text + "; its makespan is no longer, but its iterations overlap less";
   }
-  text += "; a mean device spends";
+  text += ": a mean device spends";
   std::size_t named = 0;
   for (const Difference& part : differences(loser.evaluation, winner.evaluation)) {
-    const Time time = std::llround(part.time);
-    if (named == 3 || std::abs(part.time) * 20.0 < static_cast<double>(slower)) {
+    if (part.time * kSmallestShare < static_cast<double>(slower)) {
+      continue;  // it does less of this than the winner, or hardly more
+    }
+    text += fmt::format("{} {} more {}", named == 0 ? "" : " and",
+                        rough_time_text(std::llround(part.time)), part.words);
+    if (++named == kDifferencesPerSentence) {
       break;
     }
-    text += fmt::format("{} {} {} {}", named == 0 ? "" : ",", time_text(std::abs(time)),
-                        time >= 0 ? "more" : "less", part.words);
-    ++named;
   }
   return text;
 }

@@ -24,6 +24,9 @@ struct Wait {
 /// All waits of an evaluation, longest first (then by device and cause).
 [[nodiscard]] std::vector<Wait> waits(const Evaluation& evaluation);
 
+/// "device 3's backward", "its own reload"; wait.for_device must be known.
+[[nodiscard]] std::string awaited_text(const Wait& wait);
+
 /// "waiting for device 3's backward", "before its first op" ...
 [[nodiscard]] std::string wait_text(const Wait& wait);
 
@@ -38,8 +41,8 @@ struct MeanDevice {
 [[nodiscard]] std::string device_idle_text(const Evaluation& evaluation, std::int32_t device,
                                            const std::vector<Wait>& waits_of_all);
 
-/// Why a run is slower than the winner: what its mean device does more of, largest first. "+6.8 %;
-/// a mean device spends 2.6 µs more waiting for transfers (most of all device 0 ...), ..."
+/// Why a run is slower than the winner: what its mean device does most more of. "+6.8 %: a mean
+/// device spends 2.6 µs more waiting for transfers (mostly device 0, for device 1's backward)"
 [[nodiscard]] std::string loss_text(const Run& loser, const Run& winner);
 
 /// The run that speed-ups refer to: 1f1b, if it is there and has a timeline; else nullptr.

@@ -41,6 +41,9 @@ TEST_CASE("times and sizes are printed in the unit that suits them") {
   CHECK(report::time_text(1'331'210'000) == "1331.21 ms");
   CHECK(report::time_text(12'345'000'000) == "12.345 s");
   CHECK(report::time_text(-1'500) == "-1.5 µs");
+  CHECK(report::rough_time_text(2'625) == "2.62 µs");
+  CHECK(report::rough_time_text(125'400'000) == "125 ms");
+  CHECK(report::rough_time_text(3'000) == "3 µs");
   CHECK(report::memory_text(16) == "16 B");
   CHECK(report::memory_text(Bytes{80} << 30U) == "80 GiB");
   CHECK(report::memory_text((Bytes{3} << 29U)) == "1.5 GiB");
@@ -62,7 +65,7 @@ TEST_CASE("runs are ranked: feasible, then exceeding memory, then without a time
 }
 
 TEST_CASE("the table marks the winner and says why the rest lose") {
-  const std::vector<Run> runs = three_runs();
+  std::vector<Run> runs = three_runs();
   const std::string table = compare_table(runs);
   CAPTURE(table);
   CHECK(table.find("*  1f1b") != std::string::npos);
@@ -73,6 +76,9 @@ TEST_CASE("the table marks the winner and says why the rest lose") {
         std::string::npos);
   CHECK(table.find("peak memory (GiB)") != std::string::npos);
   CHECK(table.find("gpipe: +") != std::string::npos);
+  runs.push_back(runs[0]);
+  runs.back().schedule = "twin";
+  CHECK(compare_table(runs).find("gpipe, twin: +") != std::string::npos);
   TableOptions wide;
   wide.wide = true;
   CHECK(compare_table(runs, wide).find("8/6/4/2") != std::string::npos);
@@ -109,6 +115,20 @@ TEST_CASE("a run that cannot run is described by its problems") {
       describe(failed_run("s", "file", {infeasible("B0@0 waits for B0@1, which waits for B0@0")}));
   CHECK(text.find("B0@0 waits for B0@1") != std::string::npos);
   CHECK(text.find("makespan") == std::string::npos);
+}
+
+TEST_CASE("a loss is explained by what the loser does more of") {
+  const Run winner = test::sample_run("gpipe");
+  Run loser = test::sample_run("1f1b");
+  REQUIRE(loser.evaluation.makespan > winner.evaluation.makespan);
+  CHECK(report::loss_text(loser, winner)
+            .find("more waiting for transfers (mostly device 0, for "
+                  "device 1's backward)") != std::string::npos);
+  loser.evaluation.iteration = winner.evaluation.iteration;
+  CHECK(report::loss_text(loser, winner) == "as fast as gpipe");
+  loser.evaluation.makespan = winner.evaluation.makespan;
+  ++loser.evaluation.iteration;
+  CHECK(report::loss_text(loser, winner).find("iterations overlap less") != std::string::npos);
 }
 
 TEST_CASE("waits of a device add up to its idle time, and mean devices to the makespan") {

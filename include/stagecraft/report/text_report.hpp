@@ -23,8 +23,8 @@ struct TableOptions {
 /// path, the memory peak, and what the devices wait for. Ends with a newline.
 [[nodiscard]] std::string describe(const Run& run);
 
-/// One sentence per losing run: what it waits for, or works, more than the winner. The differences
-/// it names are means over the devices and add up to the difference of the makespans.
+/// One sentence per losing run: what its mean device waits for, or works, more than the winner's.
+/// Runs that came out the same share one.
 [[nodiscard]] std::string explain_losses(std::span<const Run> runs);
 
 }  // namespace stagecraft
