@@ -27,7 +27,9 @@ constexpr Time kLongestIteration = Time{1} << 60;
 
 Diagnostics check_length(const TaskGraph& graph, const CostTable& costs) {
   Time total = 0;
-  const auto add = [&total](Time length) { total = std::min(total, kLongestIteration) + length; };
+  const auto add = [&total](Time length) {
+    total = std::min(total + length, kLongestIteration + 1);
+  };
   std::for_each(graph.duration.begin(), graph.duration.end(), add);
   std::for_each(costs.gradient_reduction.begin(), costs.gradient_reduction.end(), add);
   std::for_each(costs.optimizer_step.begin(), costs.optimizer_step.end(), add);

@@ -207,6 +207,60 @@ TEST_CASE("memory over capacity is infeasible, with all figures there") {
   CHECK(evaluate(schedule, costs, {.memory_curve = false}).memory.empty());
 }
 
+TEST_CASE("sends and receives that block each other are reported, not run") {
+  Schedule schedule = one_f_one_b(2, 4);
+  CostTable costs = uniform_costs(schedule.pipeline, 10, 10, 10);
+  costs.communication = Communication::kRendezvous;
+  CHECK(evaluate(schedule, costs).feasible);
+  schedule.p2p = P2pLowering::kSendFirst;
+  const Evaluation evaluation = evaluate(schedule, costs);
+  CHECK_FALSE(evaluation.feasible);
+  CHECK_FALSE(evaluation.complete);
+  CHECK(evaluation.makespan == 0);
+  REQUIRE(evaluation.problems.size() == 1);
+  CHECK(evaluation.problems[0].kind == FailureKind::kInfeasible);
+  CHECK(evaluation.problems[0].message.find("F1@0") != std::string::npos);
+}
+
+TEST_CASE("a split backward needs split costs") {
+  const Pipeline pipeline = make_pipeline(1, 1, 1, PlacementKind::kLoop).value();
+  const Schedule schedule =
+      make_schedule("test", pipeline,
+                    {{make_op(OpKind::kForward, 0, 0), make_op(OpKind::kBackwardInput, 0, 0),
+                      make_op(OpKind::kBackwardWeight, 0, 0)}});
+  CostTable costs = uniform_costs(pipeline, 10, 10, 10);
+  CHECK(evaluate(schedule, costs).feasible);
+  costs.split_backward = false;
+  CHECK(evaluate(schedule, costs).problems.size() == 1);
+}
+
+TEST_CASE("durations that add up beyond the range of time are refused") {
+  const Schedule schedule = one_f_one_b(8, 64);
+  CostTable costs = uniform_costs(schedule.pipeline, 1, 1, 1);
+  costs.forward = Grid::constant(kLargestQuantity);
+  const Evaluation evaluation = evaluate(schedule, costs);
+  CHECK_FALSE(evaluation.complete);
+  REQUIRE(evaluation.problems.size() == 1);
+  CHECK(evaluation.problems[0].kind == FailureKind::kBadInput);
+}
+
+TEST_CASE("parts that are not asked for are left out") {
+  const Schedule schedule = one_f_one_b(3, 4);
+  const CostTable costs = uniform_costs(schedule.pipeline, 10, 10, 10, 1);
+  const Evaluation all = evaluate(schedule, costs);
+  CHECK(all.timeline.transfers.size() == 2 * 2 * 4);
+  CHECK(all.iteration > 0);
+  CHECK_FALSE(all.critical_path.steps.empty());
+  const Evaluation few =
+      evaluate(schedule, costs,
+               {.iteration_time = false, .critical_path = false, .most_ops_with_transfers = 23});
+  CHECK(schedule.ops.size() == 24);
+  CHECK(few.timeline.transfers.empty());
+  CHECK(few.iteration == 0);
+  CHECK(few.critical_path.steps.empty());
+  CHECK(few.fingerprint == all.fingerprint);
+}
+
 TEST_CASE("the fingerprint is of the times") {
   const Schedule schedule = one_f_one_b(3, 4);
   CostTable costs = uniform_costs(schedule.pipeline, 10, 10, 10);
