@@ -7,6 +7,7 @@
 
 #include "stagecraft/core/hash.hpp"
 #include "stagecraft/engine/attribution.hpp"
+#include "stagecraft/engine/bounds.hpp"
 #include "stagecraft/engine/iteration.hpp"
 #include "stagecraft/engine/memory.hpp"
 #include "stagecraft/engine/replay.hpp"
@@ -110,6 +111,14 @@ void measure_memory(const Schedule& schedule, const TaskGraph& graph, const Cost
   std::move(use.violations.begin(), use.violations.end(), std::back_inserter(evaluation.problems));
 }
 
+void measure_gap(const Schedule& schedule, const CostTable& costs, Evaluation& evaluation) {
+  evaluation.bound = lower_bound(schedule.pipeline, costs, bound_options(schedule, costs));
+  const Time bound = evaluation.bound.makespan;
+  if (bound > 0) {
+    evaluation.gap = static_cast<double>(evaluation.makespan) / static_cast<double>(bound) - 1.0;
+  }
+}
+
 std::string fingerprint(const Timeline& timeline) {
   Hash hash;
   for (std::size_t op = 0; op < timeline.start.size(); ++op) {
@@ -168,6 +177,7 @@ Evaluation evaluate(const Schedule& schedule, const CostTable& costs,
   measure_devices(graph, evaluation);
   measure_idle(graph, costs, waits, evaluation);
   measure_memory(schedule, graph, costs, options.memory_curve, evaluation);
+  measure_gap(schedule, costs, evaluation);
   evaluation.fingerprint = fingerprint(evaluation.timeline);
   if (options.critical_path) {
     evaluation.critical_path = critical_path(graph, schedule, costs, evaluation.timeline);

@@ -74,6 +74,8 @@ void check_sums(const Evaluation& evaluation) {
     cursor = step.end;
   }
   CHECK(cursor == evaluation.makespan);
+  CHECK(evaluation.bound.makespan <= evaluation.makespan);
+  CHECK(evaluation.gap >= 0.0);
   CHECK(on_path(evaluation.critical_path) == evaluation.makespan);
   for (const DeviceEvaluation& device : evaluation.devices) {
     CHECK(device.idle == evaluation.makespan - device.busy);
@@ -100,6 +102,9 @@ TEST_CASE("1F1B has its closed-form figures") {
   CHECK(evaluation.makespan == (8 + 3) * 30);
   CHECK(evaluation.span == (8 + 3) * 30);
   CHECK(evaluation.iteration == (8 + 3) * 30);
+  CHECK(evaluation.bound.makespan > 0);
+  CHECK(evaluation.gap ==
+        doctest::Approx(330.0 / static_cast<double>(evaluation.bound.makespan) - 1.0));
   CHECK(evaluation.bubble_fraction == doctest::Approx(3.0 / 11.0));
   CHECK(evaluation.bubble_fraction_span == doctest::Approx(3.0 / 11.0));
   for (std::int32_t device = 0; device < 4; ++device) {

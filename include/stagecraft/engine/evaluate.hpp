@@ -56,9 +56,9 @@ struct Evaluation {
   double bubble_fraction = 0.0;  ///< idle / (devices * makespan)
   double bubble_fraction_span = 0.0;  ///< 1 - busy / (devices * span)
   LowerBound bound;
-  double gap = 0.0;                               ///< makespan / bound.makespan - 1
-  std::string fingerprint;                        ///< 16 hex digits over all op starts and ends
-  Bytes peak_memory = 0;                          ///< max over devices
+  double gap = 0.0;         ///< makespan / bound.makespan - 1; below 0 only if memory is exceeded
+  std::string fingerprint;  ///< 16 hex digits over all op starts and ends
+  Bytes peak_memory = 0;    ///< max over devices
   std::vector<DeviceEvaluation> devices;          ///< [P]
   std::vector<IdleInterval> idle;                 ///< by (device, start)
   std::vector<std::vector<MemorySample>> memory;  ///< [P]; empty unless memory costs are given
@@ -66,7 +66,7 @@ struct Evaluation {
 };
 
 /// Evaluates a schedule: verify, then replay where it applies (latency mode, memory policy fail, no
-/// shared host link), otherwise the event-driven engine.
+/// shared host link), otherwise the event-driven engine. O(ops), apart from sorting transfers.
 [[nodiscard]] Evaluation evaluate(const Schedule& schedule, const CostTable& costs,
                                   const EvaluateOptions& options = {});
 
