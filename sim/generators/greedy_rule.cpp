@@ -289,9 +289,14 @@ class GreedyLoop {
     }
     ends_[kind][cell(s, rank)] = end;
     const std::int32_t target = kind == kF ? s + 1 : s - 1;
-    if (target >= 0 && target < pipeline_.stages) {
-      wake(end + costs_.latency(pipeline_, s, target),
-           static_cast<std::size_t>(stage(target).device));
+    if (target < 0 || target == pipeline_.stages) {
+      return;
+    }
+    const Time arrival = end + costs_.latency(pipeline_, s, target);
+    const auto d = static_cast<std::size_t>(stage(target).device);
+    // A device that is busy beyond the arrival wakes by itself.
+    if (devices_[d].free < arrival) {
+      wake(arrival, d);
     }
   }
 

@@ -1,7 +1,7 @@
 // Automatic zero-bubble schedule under the true costs and a memory limit (Qi et al., "Zero Bubble
 // Pipeline Parallelism", 2401.10241, section 3): the authors' heuristic in all its variants, the
-// handcrafted orders, and below the memory of 1f1b, where the heuristic was not made for, list
-// scheduling; the best of them, mended by small moves.
+// handcrafted orders, and list scheduling, which keeps devices busy below the memory of 1f1b, where
+// the heuristic was not made for; the best of them, mended by small moves.
 #include <algorithm>
 #include <string>
 #include <tuple>
@@ -27,17 +27,21 @@ constexpr std::int64_t kRepairBudget = 2'000'000;
 constexpr std::int64_t kLeastTrials = 100;
 
 constexpr OptionSpec kOptions[] = {
-    {"objective", "", "iteration", "iteration | makespan | span",
-     "what to make small; iteration is the span with costs.post_validation, else the makespan; the "
-     "other one decides between equals"},
+    {"objective", "", "span", "span | makespan | iteration",
+     "what to make small first: the span, as the authors do (without costs.post_validation never "
+     "at "
+     "a makespan above that of 1f1b, zb-h1 or zb-h2), the makespan, or whichever of the two the "
+     "iteration time follows; the other one comes second"},
     {"max_memory", "bytes", "", "1 to 2^53",
      "limit on the activations of every device, beside its capacity"},
     {"repair", "op evaluations", "2000000", "0 to 10^12",
-     "effort of mending each of the two best orders by small moves; 0: as they are"},
+     "effort of mending an order by small moves, three times at most; 0: the best one as it is"},
 };
 
+enum class Objective : std::uint8_t { kSpan, kMakespan };
+
 struct ZbOptions {
-  LineObjective objective = LineObjective::kMakespan;
+  Objective objective = Objective::kSpan;
   Bytes max_memory = kUnlimited;
   std::int64_t repair = kRepairBudget;
 };
@@ -45,13 +49,14 @@ struct ZbOptions {
 Result<ZbOptions> read_options(const GeneratorInput& input) {
   ZbOptions options;
   Diagnostics failures;
-  const auto given = input.options.find("objective");
-  const std::string objective = given == input.options.end() ? "iteration" : given->second;
-  if (objective == "span" || (objective == "iteration" && input.costs.post_validation)) {
-    options.objective = LineObjective::kSpan;
-  } else if (objective != "makespan" && objective != "iteration") {
-    failures.push_back(bad_input(fmt::format(
-        "schedule option 'objective' is '{}', expected iteration, makespan or span", objective)));
+  if (const auto given = input.options.find("objective"); given != input.options.end()) {
+    const std::string& text = given->second;
+    if (text == "makespan" || (text == "iteration" && !input.costs.post_validation)) {
+      options.objective = Objective::kMakespan;
+    } else if (text != "span" && text != "iteration") {
+      failures.push_back(bad_input(fmt::format(
+          "schedule option 'objective' is '{}', expected span, makespan or iteration", text)));
+    }
   }
   const auto take = [&failures](const Result<std::int64_t>& result, std::int64_t& target) {
     if (result.ok()) {
@@ -110,7 +115,7 @@ LineOrder handcrafted(const LineCosts& costs, std::int32_t times) {
   return order;
 }
 
-/// List scheduling keeps stages busy below the memory of 1f1b.
+/// The plain list-scheduling rule of greedy.
 LineOrder list_scheduled(const LineCosts& line) {
   const Result<Pipeline> pipeline =
       make_pipeline(line.stages, 1, line.microbatches, PlacementKind::kLoop);
@@ -148,71 +153,98 @@ LineOrder list_scheduled(const LineCosts& line) {
 
 struct Candidate {
   LineOrder order;
-  LineScore score;
+  Time first = kNever;       ///< the objective
+  Time second = kNever;      ///< the other time
+  Time makespan = kNever;    ///< with update
   Bytes peaks = kUnlimited;  ///< sum over stages
-
-  [[nodiscard]] bool better_than(const Candidate& other) const {
-    return std::tuple(score.objective, score.other, peaks) <
-           std::tuple(other.score.objective, other.score.other, other.peaks);
-  }
 };
 
-/// Everything tried for one pipeline; the best by the objective, and the best the other way round,
-/// which is often the better start for the repair.
+/// Everything tried for one pipeline: the best by the objective, and the best the other way round,
+/// which is another start for the repair.
 class Candidates {
  public:
-  Candidates(const LineCosts& costs, LineObjective objective)
-      : costs_(costs), objective_(objective) {}
+  Candidates(const LineCosts& costs, Objective objective) : costs_(costs), objective_(objective) {}
 
   void offer(LineOrder order) {
-    Candidate candidate = judged(std::move(order));
-    if (candidate.score.objective == kNever) {
+    if (!line_fits(costs_, order)) {
       return;
     }
-    if (std::tuple(candidate.score.other, candidate.score.objective, candidate.peaks) <
-        std::tuple(best_by_other_.score.other, best_by_other_.score.objective,
-                   best_by_other_.peaks)) {
-      best_by_other_ = candidate;
+    const LineTimes times = timer_.run(costs_, order);
+    if (!times.complete) {
+      return;
     }
-    if (candidate.better_than(best_)) {
+    Candidate candidate;
+    candidate.makespan = times.makespan_with_update;
+    candidate.first = times.span_with_update;
+    candidate.second = times.makespan_with_update;
+    if (objective_ == Objective::kMakespan) {
+      std::swap(candidate.first, candidate.second);
+    }
+    candidate.peaks = 0;
+    for (std::int32_t s = 0; s < costs_.stages; ++s) {
+      candidate.peaks += line_peak(costs_, s, order[static_cast<std::size_t>(s)]);
+    }
+    candidate.order = std::move(order);
+    if (std::tie(candidate.second, candidate.first, candidate.peaks) <
+        std::tie(best_by_second_.second, best_by_second_.first, best_by_second_.peaks)) {
+      best_by_second_ = candidate;
+    }
+    if (key(candidate) < key(best_)) {
       best_ = std::move(candidate);
     }
   }
+
+  /// From here on a larger makespan than the best one so far loses, whatever the objective.
+  void limit_makespan() { limit_ = std::min(best_.makespan, best_by_second_.makespan); }
 
   void repair(std::int64_t budget) {
     const std::int64_t ops = std::int64_t{3} * costs_.stages * costs_.microbatches;
     if (budget / ops < kLeastTrials) {
       return;
     }
-    for (LineOrder order : {best_.order, best_by_other_.order}) {
+    const auto [first_bound, second_bound] = bounds();
+    const bool span = objective_ == Objective::kSpan;
+    const auto mend = [&](LineOrder order, Time first, Time second) {
       if (order.front().size() == static_cast<std::size_t>(3 * costs_.microbatches)) {
-        repair_line(costs_, objective_, budget, order);
+        repair_line(costs_, span ? LineGoal{first, second} : LineGoal{second, first}, budget,
+                    order);
         offer(std::move(order));
+      }
+    };
+    mend(best_.order, first_bound, kNever);
+    for (const Candidate* start : {&best_, &best_by_second_}) {
+      if (best_.second > second_bound) {
+        mend(start->order, best_.first, second_bound);
       }
     }
   }
 
-  [[nodiscard]] const Candidate& best() const { return best_; }
+  /// True if no order of this line can be better in either time.
+  [[nodiscard]] bool reach_bound() const {
+    return std::pair(best_.first, best_.second) == bounds();
+  }
+
+  [[nodiscard]] const LineOrder& best() const { return best_.order; }
 
  private:
-  Candidate judged(LineOrder order) {
-    Candidate candidate;
-    if (line_fits(costs_, order)) {
-      candidate.score = line_score(timer_.run(costs_, order), objective_);
-      candidate.peaks = 0;
-      for (std::int32_t s = 0; s < costs_.stages; ++s) {
-        candidate.peaks += line_peak(costs_, s, order[static_cast<std::size_t>(s)]);
-      }
-    }
-    candidate.order = std::move(order);
-    return candidate;
+  /// Of the objective and of the other time.
+  [[nodiscard]] std::pair<Time, Time> bounds() const {
+    const LineGoal bound = line_bound(costs_);
+    return objective_ == Objective::kSpan ? std::pair(bound.span, bound.makespan)
+                                          : std::pair(bound.makespan, bound.span);
+  }
+
+  [[nodiscard]] std::tuple<Time, Time, Time, Bytes> key(const Candidate& candidate) const {
+    return {candidate.makespan > limit_ ? candidate.makespan : 0, candidate.first, candidate.second,
+            candidate.peaks};
   }
 
   const LineCosts& costs_;
-  LineObjective objective_;
+  Objective objective_;
   LineTimer timer_;
   Candidate best_;
-  Candidate best_by_other_;
+  Candidate best_by_second_;
+  Time limit_ = kNever;
 };
 
 Result<Schedule> generate_zb_auto(const GeneratorInput& input) {
@@ -235,19 +267,21 @@ Result<Schedule> generate_zb_auto(const GeneratorInput& input) {
     return failures;
   }
   Candidates candidates(costs, options->objective);
-  for (int variant = 0; variant < kZbVariants; ++variant) {
-    candidates.offer(build_zb_order(costs, zb_variant(variant)));
-  }
-  const LineOrder plain = line_one_f_one_b(costs, true);
-  if (!line_fits(costs, plain)) {
-    candidates.offer(list_scheduled(costs));
-  }
-  candidates.offer(plain);
+  candidates.offer(line_one_f_one_b(costs, true));
   candidates.offer(line_one_f_one_b(costs, false));
   candidates.offer(handcrafted(costs, 1));
   candidates.offer(handcrafted(costs, 2));
+  if (!input.costs.post_validation) {
+    candidates.limit_makespan();
+  }
+  for (int variant = 0; variant < kZbVariants; ++variant) {
+    candidates.offer(build_zb_order(costs, zb_variant(variant)));
+  }
+  if (!candidates.reach_bound()) {
+    candidates.offer(list_scheduled(costs));
+  }
   candidates.repair(options->repair);
-  return line_schedule("zb-auto", pipeline, candidates.best().order);
+  return line_schedule("zb-auto", pipeline, candidates.best());
 }
 
 }  // namespace
@@ -258,8 +292,8 @@ const GeneratorInfo& zb_auto_info() {
       .summary = "zero bubble by the true costs within a memory limit",
       .source = "Qi et al., Zero Bubble Pipeline Parallelism, 2401.10241, section 3",
       .order =
-          "the best of the authors' heuristic in 8 variants, zb-h1, zb-h2 and 1f1b (and list "
-          "scheduling where memory is too small for 1f1b), mended by moves of single ops",
+          "the best of the authors' heuristic in 8 variants, zb-h1, zb-h2, 1f1b and list "
+          "scheduling, mended by moves of single ops",
       .constraints =
           "one stage per device, in any permutation; any P and M; B and W known apart; "
           "memory for one micro-batch on every device",

@@ -49,19 +49,27 @@ void shift(std::vector<OpKind>& order, std::size_t from, std::size_t to) {
   }
 }
 
-}  // namespace
+struct Score {
+  Time excess = kNever;
+  Time sum = kNever;
+  Time ends = kNever;
 
-LineScore line_score(const LineTimes& times, LineObjective objective) {
+  friend auto operator<=>(const Score&, const Score&) = default;
+};
+
+Score score_of(const LineTimes& times, const LineGoal& goal) {
   if (!times.complete) {
     return {};
   }
-  const bool span = objective == LineObjective::kSpan;
-  return {span ? times.span_with_update : times.makespan_with_update,
-          span ? times.makespan_with_update : times.span_with_update, times.sum_of_ends};
+  return {std::max<Time>(0, times.span_with_update - goal.span) +
+              std::max<Time>(0, times.makespan_with_update - goal.makespan),
+          times.span_with_update + times.makespan_with_update, times.sum_of_ends};
 }
 
-Time line_bound(const LineCosts& costs, LineObjective objective) {
-  Time bound = 0;
+}  // namespace
+
+LineGoal line_bound(const LineCosts& costs) {
+  LineGoal bound{0, 0};
   Time head = 0;
   for (std::int32_t s = 0; s < costs.stages; ++s) {
     const auto index = static_cast<std::size_t>(s);
@@ -70,24 +78,22 @@ Time line_bound(const LineCosts& costs, LineObjective objective) {
       const LineCell& cell = costs.at(s, m);
       load += cell.forward + cell.input + cell.weight;
     }
-    bound = std::max(bound, objective == LineObjective::kSpan ? load : head + load);
+    bound.span = std::max(bound.span, load);
+    bound.makespan = std::max(bound.makespan, head + load);
     head += costs.at(s, 0).forward + (s + 1 < costs.stages ? costs.latency[index] : 0);
   }
   return bound;
 }
 
-void repair_line(const LineCosts& costs, LineObjective objective, std::int64_t budget,
+void repair_line(const LineCosts& costs, const LineGoal& goal, std::int64_t budget,
                  LineOrder& order) {
   constexpr std::int64_t kLongestMove = 8;
   const std::int64_t length = std::int64_t{3} * costs.microbatches;
   const std::int64_t ops = length * costs.stages;
-  const Time bound = line_bound(costs, objective);
-  const Time other_bound = line_bound(
-      costs, objective == LineObjective::kSpan ? LineObjective::kMakespan : LineObjective::kSpan);
   Random random(static_cast<std::uint64_t>(ops));
   LineTimer timer;
-  LineScore score = line_score(timer.run(costs, order), objective);
-  while (budget > 0 && (score.objective > bound || score.other > other_bound)) {
+  Score score = score_of(timer.run(costs, order), goal);
+  while (budget > 0 && score.excess > 0) {
     const auto stage = static_cast<std::int32_t>(random.uniform(0, costs.stages - 1));
     std::vector<OpKind>& kinds = order[static_cast<std::size_t>(stage)];
     const std::int64_t from = random.uniform(0, length - 1);
@@ -107,7 +113,7 @@ void repair_line(const LineCosts& costs, LineObjective objective, std::int64_t b
       continue;
     }
     budget -= ops;
-    const LineScore trial = line_score(timer.run(costs, order), objective);
+    const Score trial = score_of(timer.run(costs, order), goal);
     if (trial <= score) {
       score = trial;
     } else {
