@@ -113,6 +113,17 @@ std::vector<std::string> row(const Run& run, bool winner, const Scales& scales, 
   return cells;
 }
 
+/// The lines of a text, each behind `indent`.
+std::string indented(std::string_view text, std::string_view indent) {
+  std::string result;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    result += fmt::format("{}{}\n", indent, text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return result;
+}
+
 std::string refusals(std::span<const Run> runs, const std::vector<std::size_t>& order) {
   std::string text;
   for (const std::size_t index : order) {
@@ -121,24 +132,35 @@ std::string refusals(std::span<const Run> runs, const std::vector<std::size_t>& 
       continue;
     }
     const Diagnostic& first = run.evaluation.problems.front();
-    text += fmt::format("  {}: {}{}", run.schedule, first.message,
-                        first.hint.empty() ? "" : " (" + first.hint + ")");
-    if (const std::size_t more = run.evaluation.problems.size() - 1; more > 0) {
-      text += fmt::format(", and {} more", more);
-    }
-    text += '\n';
+    const std::size_t more = run.evaluation.problems.size() - 1;
+    text += fmt::format("  {}: {}{}\n", run.schedule, first.message,
+                        more > 0 ? fmt::format(", and {} more", more) : "");
+    text += indented(first.hint, "    ");
   }
   return text.empty() ? text : "\nNot feasible:\n" + text;
 }
 
+/// Notes, each with the schedules that share it.
 std::string notes(std::span<const Run> runs, const std::vector<std::size_t>& order) {
-  std::string text;
+  std::vector<std::pair<std::string, std::string>> groups;  // note, schedules
   for (const std::size_t index : order) {
-    if (!runs[index].note.empty()) {
-      text += fmt::format("  {}: {}\n", runs[index].schedule, runs[index].note);
+    const Run& run = runs[index];
+    if (run.note.empty()) {
+      continue;
+    }
+    const auto known = std::find_if(groups.begin(), groups.end(),
+                                    [&run](const auto& group) { return group.first == run.note; });
+    if (known == groups.end()) {
+      groups.emplace_back(run.note, run.schedule);
+    } else {
+      known->second += ", " + run.schedule;
     }
   }
-  return text.empty() ? text : "\nNotes:\n" + text;
+  std::string text;
+  for (const auto& [note, schedules] : groups) {
+    text += fmt::format("  {}: {}\n", note, schedules);
+  }
+  return text.empty() ? text : "\nStages cut anew, and other notes:\n" + text;
 }
 
 }  // namespace

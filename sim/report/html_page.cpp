@@ -26,7 +26,12 @@ Json palette_json() {
 }
 
 std::string problem_text(const Diagnostic& problem) {
-  return problem.hint.empty() ? problem.message : problem.message + " (" + problem.hint + ")";
+  std::string text = problem.message;
+  if (!problem.hint.empty()) {
+    text += "; " + problem.hint;
+  }
+  std::replace(text.begin(), text.end(), '\n', ';');
+  return text;
 }
 
 Json device_json(const Run& run, const DeviceEvaluation& device) {

@@ -15,8 +15,7 @@ struct Colour {
   std::string_view ink;   ///< of a label on it
 };
 
-/// By OpKind. An overlapped pair is drawn in two halves, forward above backward, with its own
-/// ink.
+/// By OpKind. An overlapped pair is drawn in two halves, forward above backward.
 inline constexpr std::array<Colour, kOpKindCount> kOpColours = {{
     {"#56b4e9", "#0b2433"},  // F
     {"#e69f00", "#2e2000"},  // B
@@ -25,7 +24,7 @@ inline constexpr std::array<Colour, kOpKindCount> kOpColours = {{
     {"#f0e442", "#2f2c05"},  // R
     {"#cc79a7", "#2d1020"},  // O
     {"#a44f7e", "#ffffff"},  // L
-    {"#0072b2", "#0b1620"},  // F+BW: the ink; drawn in the colours of its halves
+    {"#0072b2", "#ffffff"},  // F+BW; drawn in the colours of its halves
     {"#8a8f98", "#101418"},  // G
     {"#4a4f58", "#ffffff"},  // U
 }};

@@ -20,9 +20,11 @@ constexpr double kTop = 34.0;  // legend
 constexpr double kTitle = 24.0;
 constexpr double kAxis = 30.0;
 constexpr double kRunGap = 10.0;
-constexpr double kSmallest = 0.5;    // ops that end within this many pixels are merged
-constexpr double kDigitWidth = 6.2;  // of an 10 px sans-serif font
-constexpr double kLabelRow = 12.0;   // rows less high have no labels
+constexpr double kSmallest = 0.5;  // ops that end within this many pixels are merged
+constexpr double kLabelSize = 10.0;
+constexpr double kSmallestLabel = 7.0;
+constexpr double kDigitWidth = 6.2;  // of a sans-serif font of kLabelSize pixels
+constexpr double kLabelRow = 12.0;   // less high rows have fewer device labels
 constexpr int kTicks = 12;
 
 std::string escaped(std::string_view text) {
@@ -86,7 +88,7 @@ class Picture {
     axis();
     constexpr std::string_view kHead =
         R"(<svg xmlns="http://www.w3.org/2000/svg" width="{0}" height="{1:.0f}" viewBox="0 0 {0} {1:.0f}" font-family="system-ui,'Segoe UI',Helvetica,Arial,sans-serif" font-size="11">
-<style>text{{fill:#57606a}}.t{{font-weight:600;font-size:12px;fill:#24292f}}.d{{text-anchor:end}}.a{{text-anchor:middle}}.l{{text-anchor:middle;font-size:10px}}.r{{fill:#8a94a3;fill-opacity:.14}}.g{{stroke:#8a94a3;stroke-opacity:.35}}@media(prefers-color-scheme:dark){{text{{fill:#9aa4b2}}.t{{fill:#e6edf3}}}}</style>
+<style>text{{fill:#57606a}}.t{{font-weight:600;font-size:12px;fill:#24292f}}.d{{text-anchor:end}}.a{{text-anchor:middle}}.l{{text-anchor:middle}}.r{{fill:#8a94a3;fill-opacity:.14}}.g{{stroke:#8a94a3;stroke-opacity:.35}}@media(prefers-color-scheme:dark){{text{{fill:#9aa4b2}}.t{{fill:#e6edf3}}}}</style>
 )";
     return fmt::format(fmt::runtime(kHead), options_.width, y_) + below + fmt::to_string(body_) +
            "</svg>\n";
@@ -179,15 +181,27 @@ class Picture {
     } else {
       draw(op, top, height);
     }
-    const std::string label = op.kind == OpKind::kOverlapped
-                                  ? fmt::format("{}+{}", op.unit.microbatch, op.partner.microbatch)
-                                  : fmt::format("{}", op.unit.microbatch);
-    const bool fits = width >= kDigitWidth * static_cast<double>(label.size()) + 3.0;
-    if (options_.labels && height >= kLabelRow && fits) {
-      put("<text x=\"{:.2f}\" y=\"{:.2f}\" class=\"l\" style=\"fill:{}\">{}</text>\n",
-          left + width / 2.0, top + height / 2.0 + 3.5,
-          report::kOpColours[static_cast<std::size_t>(op.kind)].ink, label);
+    if (op.kind == OpKind::kOverlapped) {
+      label(forward_half(op), left, width, top, height / 2.0);
+      label(backward_half(op), left, width, top + height / 2.0, height / 2.0);
+    } else {
+      label(op, left, width, top, height);
     }
+  }
+
+  /// The micro-batch in the middle of a box, as large as the box allows.
+  void label(const Op& op, double left, double width, double top, double height) {
+    const std::string number = fmt::format("{}", op.unit.microbatch);
+    const double size = std::min(kLabelSize, height - 1.0);
+    const double needed =
+        kDigitWidth / kLabelSize * size * static_cast<double>(number.size()) + 3.0;
+    if (!options_.labels || size < kSmallestLabel || width < needed) {
+      return;
+    }
+    put("<text x=\"{:.2f}\" y=\"{:.2f}\" class=\"l\" "
+        "style=\"fill:{};font-size:{:.0f}px\">{}</text>\n",
+        left + width / 2.0, top + height / 2.0 + 0.35 * size,
+        report::kOpColours[static_cast<std::size_t>(op.kind)].ink, size, number);
   }
 
   void axis() {

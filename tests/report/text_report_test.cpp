@@ -72,7 +72,7 @@ TEST_CASE("the table marks the winner and says why the rest lose") {
   CHECK(table.find("1.000x") != std::string::npos);
   CHECK(table.find("*  1f1b") < table.find("   gpipe"));
   CHECK(table.find("no: does not fit the pipeline") != std::string::npos);
-  CHECK(table.find("dualpipe: dualpipe needs an even number of micro-batches (use 8 or 10)") !=
+  CHECK(table.find("dualpipe: dualpipe needs an even number of micro-batches\n    use 8 or 10\n") !=
         std::string::npos);
   CHECK(table.find("peak memory (GiB)") != std::string::npos);
   CHECK(table.find("gpipe: +") != std::string::npos);

@@ -87,13 +87,25 @@ class Painter {
       this.fill(theme.ops[colour], x0, y, width, height);
     }
     if (faded || height < 11 || width < 9 || kind >= KIND.G) return;
-    const pair = kind === KIND.PAIR;
-    const short = pair ? `${model.ops.microbatch[i]}+${model.ops.partnerMicrobatch[i]}` : `${model.ops.microbatch[i]}`;
-    const long = width > 44 ? opText(model.ops, i) : short;
-    const text = 6.4 * long.length + 6 <= width ? long : short;
-    if (6.4 * text.length + 2 > width) return;
-    context.fillStyle = colour & 1 ? theme.shadedInk : theme.inks[kind];
-    context.fillText(text, (x0 + x1 - gap) / 2, y + height / 2 + 0.5);
+    const ink = colour & 1 ? theme.shadedInk : theme.inks[kind];
+    const middle = (x0 + x1 - gap) / 2;
+    if (kind !== KIND.PAIR) {
+      this.label([opText(model.ops, i), `${model.ops.microbatch[i]}`], middle, y + height / 2, width, 11, ink);
+      return;
+    }
+    if (height < 18) return;
+    const [forward, backward] = opText(model.ops, i).split("+");
+    this.label([forward, `${model.ops.microbatch[i]}`], middle, y + height / 4, width, 9, colour & 1 ? ink : theme.inks[KIND.F]);
+    this.label([backward, `${model.ops.partnerMicrobatch[i]}`], middle, y + 3 * height / 4, width, 9, colour & 1 ? ink : theme.inks[KIND.BW]);
+  }
+
+  // The first of some texts, longest first, that fits; the full op name only where there is room to spare.
+  label(texts, x, y, width, size, ink) {
+    const text = texts.find((t, k) => 0.6 * size * t.length + (k + 1 < texts.length ? 8 : 2) <= width);
+    if (text === undefined) return;
+    this.context.font = `${size}px system-ui, sans-serif`;
+    this.context.fillStyle = ink;
+    this.context.fillText(text, x, y + 0.5);
   }
 
   memoryCurve(curve, y, height, most, capacity) {
@@ -264,6 +276,7 @@ function drawRun(canvas, run, model, view, theme, options, hovered) {
   }
   if (hovered >= 0) drawHover(painter, run, model, layout, hovered);
   context.restore();
+  context.font = "11px system-ui, sans-serif";
   context.textAlign = "right";
   context.fillStyle = theme.muted;
   const every = layout.pitch >= 11 ? 1 : layout.pitch >= 6 ? 4 : 16;
