@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "engine/p2p_lowering.hpp"
+#include "engine/p2p_repair.hpp"
 #include "stagecraft/core/check.hpp"
 
 namespace stagecraft {
@@ -17,8 +18,8 @@ bool one_stage_per_device(const Schedule& schedule) {
 
 class Batched {
  public:
-  Batched(P2pBuilder& builder, P2pLowering lowering, bool single, std::int32_t device)
-      : builder_(builder), lowering_(lowering), single_(single), device_(device) {}
+  Batched(P2pBuilder& builder, P2pLowering lowering, bool single, bool ahead, std::int32_t device)
+      : builder_(builder), lowering_(lowering), single_(single), ahead_(ahead), device_(device) {}
 
   void run() {
     const std::vector<OpIndex>& list = builder_.list(device_);
@@ -26,15 +27,15 @@ class Batched {
     std::vector<P2pMember> receives;
     std::size_t last = list.size();  // the op before the next unit; list.size(): none yet
     for (std::size_t i = 0; i < list.size();) {
-      const std::size_t length =
-          !single_ && i + 1 < list.size() && builder_.steady_pair(list[i], list[i + 1]) ? 2 : 1;
+      const std::size_t length = unit_length(list, i);
       receives.clear();
       for (std::size_t k = i; k < i + length; ++k) {
         builder_.add_receives(list[k], false, receives);
         builder_.add_receives(list[k], true, receives);
       }
-      const bool apart = single_ && last != list.size() &&
-                         builder_.activation_side(list[last]) == builder_.activation_side(list[i]);
+      const bool apart =
+          single_ && last != list.size() &&
+          builder_.activation_side(list[last]) == builder_.activation_side(list[i + length - 1]);
       if (apart) {
         call(sends);
         call(receives);
@@ -46,15 +47,31 @@ class Batched {
       for (const std::size_t end = i + length; i < end; ++i) {
         builder_.run(list[i]);
         builder_.add_sends(list[i], sends);
-        builder_.add_due(list[i], false, sends);
-        builder_.add_due(list[i], true, sends);
-        last = i;
+        if (ahead_) {
+          builder_.add_due(list[i], false, sends);
+          builder_.add_due(list[i], true, sends);
+        }
+        last = builder_.talks(list[i]) ? i : last;
       }
     }
     call(sends);
   }
 
  private:
+  // Ops that run without a call between them: those that neither send nor receive (W, R), the op
+  // after them, and the backward of a pair.
+  [[nodiscard]] std::size_t unit_length(const std::vector<OpIndex>& list, std::size_t i) const {
+    std::size_t end = i;
+    while (end + 1 < list.size() && !builder_.talks(list[end])) {
+      ++end;
+    }
+    if (ahead_ && !single_ && end + 1 < list.size() &&
+        builder_.steady_pair(list[end], list[end + 1])) {
+      ++end;
+    }
+    return end + 1 - i;
+  }
+
   // Megatron's order within a batch: to and from the device before, then the device after.
   [[nodiscard]] int rank(const P2pMember& member) const {
     const bool gradient = builder_.message(member).gradient;
@@ -102,14 +119,15 @@ class Batched {
 
   P2pBuilder& builder_;
   P2pLowering lowering_;
-  bool single_;
+  bool single_;  // one stage per device
+  bool ahead_;   // receive ahead of need: pairs, and around the ring
   std::int32_t device_;
 };
 
 class Overlapped {
  public:
-  Overlapped(P2pBuilder& builder, std::int32_t device)
-      : builder_(builder), device_(device), list_(builder.list(device)) {}
+  Overlapped(P2pBuilder& builder, bool ahead, std::int32_t device)
+      : builder_(builder), ahead_(ahead), device_(device), list_(builder.list(device)) {}
 
   void run() {
     for (std::size_t i = 0; i < list_.size(); ++i) {
@@ -149,7 +167,7 @@ class Overlapped {
   // What `next` needs, and what is due after `op`; either may be kNoOp.
   void post_receives(OpIndex op, OpIndex next, bool gradient) {
     std::vector<P2pMember> receives;
-    if (op != kNoOp) {
+    if (ahead_ && op != kNoOp) {
       builder_.add_due(op, gradient, receives);
     }
     if (next != kNoOp) {
@@ -211,6 +229,7 @@ class Overlapped {
   }
 
   P2pBuilder& builder_;
+  bool ahead_;  // receive around the ring ahead of need
   std::int32_t device_;
   const std::vector<OpIndex>& list_;
   std::vector<P2pMember> fresh_[2];    // sends just posted, by side: activations, gradients
@@ -219,18 +238,34 @@ class Overlapped {
 
 }  // namespace
 
-P2pProgram lower_p2p(const Schedule& schedule, const TaskGraph& graph, P2pLowering lowering) {
+namespace {
+
+P2pProgram lower(const Schedule& schedule, const TaskGraph& graph, P2pLowering lowering,
+                 bool ahead) {
   P2pBuilder builder(schedule, graph);
   const bool single = one_stage_per_device(schedule);
   for (std::int32_t device = 0; device < graph.devices; ++device) {
     if (lowering == P2pLowering::kOverlap) {
-      Overlapped(builder, device).run();
+      Overlapped(builder, ahead, device).run();
     } else {
-      Batched(builder, lowering, single, device).run();
+      Batched(builder, lowering, single, ahead, device).run();
     }
     builder.end_device();
   }
   return builder.take();
+}
+
+}  // namespace
+
+P2pProgram lower_p2p(const Schedule& schedule, const TaskGraph& graph, P2pLowering lowering) {
+  P2pProgram program = lower(schedule, graph, lowering, true);
+  const bool batched = lowering == P2pLowering::kBatched;
+  if ((batched || lowering == P2pLowering::kOverlap) && !move_late_receives_up(program, batched)) {
+    // Otherwise only a receive ahead of its need can stop it.
+    program = lower(schedule, graph, lowering, false);
+    STAGECRAFT_CHECK(move_late_receives_up(program, batched), "an order that can run");
+  }
+  return program;
 }
 
 std::vector<std::string> to_text(const P2pProgram& program, const Schedule& schedule,

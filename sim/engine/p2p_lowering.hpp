@@ -32,6 +32,9 @@ class P2pBuilder {
            kind(op) == OpKind::kOverlapped;
   }
 
+  /// True for ops whose kind sends or receives.
+  [[nodiscard]] bool talks(OpIndex op) const { return activation_side(op) || gradient_side(op); }
+
   /// True if a forward and the backward after it are one step of the steady state (p2p.hpp).
   [[nodiscard]] bool steady_pair(OpIndex forward, OpIndex backward) const;
 

@@ -62,7 +62,8 @@ struct P2pProgram {
 /// graph; `schedule` is the one it was built from.
 ///
 /// batched: after an op, one call holds its sends and the receives of the next op; the device waits
-///   for all of them. Two refinements, both Megatron's:
+///   for all of them. An op that neither sends nor receives (W, R) is no reason for a call: the
+///   receives of the op after it come before it (DualPipe). Two refinements, both Megatron's:
 ///   * with one stage per device, a send and a receive between two ops of the same direction
 ///     (forward after forward, backward after backward) are two calls, each waited for;
 ///   * with several stages per device, a forward directly followed by a backward is one step of the
@@ -71,14 +72,16 @@ struct P2pProgram {
 ///     exchange data, another forward must stand between the op that produces the backward's
 ///     gradient and the op that consumes the forward's result. Where a device has run all its
 ///     forwards in the warm-up there is none.
-/// Around the ring: where stages go round over P devices, the device that the pipeline enters first
-/// receives what the last one sent after its j-th op of a direction no later than after its own op
-/// j + P - 1 of that direction, even if it needs the data only later (groups of more than P
-/// micro-batches). Otherwise the last device's call would hold up the whole ring.
 /// overlap: posted and waited for apart. After an op its sends, and the receives for the next op of
 ///   its direction, are posted; before an op its receives are waited for. In the steady state
 ///   (forward directly followed by backward) the wait for a send is put off to the next send of the
 ///   same direction; elsewhere it comes at once.
+/// Receives ahead of their need: around the ring, where stages go round over P devices, the device
+///   that the pipeline enters first receives what the last one sent after its j-th op of a
+///   direction no later than after its own op j + P - 1 of that direction, even if it needs the
+///   data only later (Megatron; groups of more than P micro-batches). And where the program would
+///   still stop because a device waits for a send whose receiver stands at another call, the
+///   receive moves up to that call. Without this, one blocked sender would hold up all devices.
 /// send-first, recv-first, parity: the calls of `batched`, one blocking call per member: sends
 /// before
 ///   receives, receives before sends, or the former on even and the latter on odd devices.
