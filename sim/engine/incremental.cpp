@@ -1,88 +1,64 @@
 #include "stagecraft/engine/incremental.hpp"
 
 #include <algorithm>
-#include <bit>
 
 #include "stagecraft/core/check.hpp"
 
 namespace stagecraft {
 
-bool IncrementalReplay::PlaceSet::insert(std::uint32_t place) {
-  std::uint64_t& word = words_[place / 64];
-  const std::uint64_t bit = std::uint64_t{1} << (place % 64);
-  const bool is_new = (word & bit) == 0;
-  word |= bit;
-  count_ += is_new ? 1 : 0;
-  return is_new;
+namespace {
+
+// Tasks that are looked at one by one before the rest of the order is run through: few enough to
+// cost little beside it, and at least as many as a change that slack absorbs at once.
+int most_followed(std::size_t tasks) {
+  return 8 + static_cast<int>(tasks / 512);
 }
 
-bool IncrementalReplay::PlaceSet::contains(std::uint32_t place) const {
-  return (words_[place / 64] >> (place % 64) & 1U) != 0;
-}
-
-std::uint32_t IncrementalReplay::PlaceSet::take_first(std::uint32_t from) {
-  std::size_t word = from / 64;
-  while (words_[word] == 0) {
-    ++word;
-  }
-  const auto bit = static_cast<std::uint32_t>(std::countr_zero(words_[word]));
-  words_[word] &= words_[word] - 1;
-  --count_;
-  return static_cast<std::uint32_t>(word * 64) + bit;
-}
-
-std::uint32_t IncrementalReplay::PlaceSet::take_last(std::uint32_t from) {
-  std::size_t word = from / 64;
-  while (words_[word] == 0) {
-    --word;
-  }
-  const auto bit = 63 - static_cast<std::uint32_t>(std::countl_zero(words_[word]));
-  words_[word] &= ~(std::uint64_t{1} << bit);
-  --count_;
-  return static_cast<std::uint32_t>(word * 64) + bit;
-}
-
-void IncrementalReplay::PlaceSet::clear(std::uint32_t low, std::uint32_t high) {
-  std::fill(words_.begin() + low / 64, words_.begin() + high / 64 + 1, 0);
-  count_ = 0;
-}
+}  // namespace
 
 IncrementalReplay::IncrementalReplay(const TaskGraph& graph)
     : nothing_(static_cast<OpIndex>(graph.size())),
       nodes_(graph.size() + 1),
+      place_(graph.size() + 1, 0),
+      steps_(graph.size() + 1),
       end_(graph.size() + 1, 0),
-      place_(graph.size()),
-      at_(graph.order),
+      kept_(graph.size() + 1, 0),
       offsets_(graph.offsets),
       lists_(graph.size()),
       position_(graph.size()),
-      device_(graph.device.begin(), graph.device.end()) {
+      device_(graph.device.begin(), graph.device.end()),
+      renumbered_(graph.size(), 0) {
   STAGECRAFT_CHECK(!graph.has_copies && !graph.iteration_end,
                    "incremental replay takes one iteration without copies and without its end");
-  for (OpIndex place = 0; place < at_.size(); ++place) {
+  at_.reserve(graph.size() + 1);
+  at_.push_back(nothing_);
+  at_.insert(at_.end(), graph.order.begin(), graph.order.end());
+  for (Place place = 0; place < at_.size(); ++place) {
     place_[at_[place]] = place;
   }
+  connect(graph);
   for (std::size_t device = 0; device + 1 < offsets_.size(); ++device) {
     for (std::size_t i = offsets_[device]; i < offsets_[device + 1]; ++i) {
       lists_[i] = static_cast<OpIndex>(i);
       position_[i] = static_cast<std::uint32_t>(i - offsets_[device]);
-      nodes_[i].duration = graph.duration[i];
       nodes_[i].before = i == offsets_[device] ? nothing_ : static_cast<OpIndex>(i - 1);
       nodes_[i].after = i + 1 == offsets_[device + 1] ? nothing_ : static_cast<OpIndex>(i + 1);
     }
   }
-  connect(graph);
-  dirty_.resize(graph.size());
-  reached_.resize(graph.size());
-  touched_ = at_;
-  settle();
+  for (OpIndex task = 0; task < graph.size(); ++task) {
+    steps_[place_[task]].duration = graph.duration[task];
+    point_at_needs(task, steps_[place_[task]]);
+  }
+  dirty_.resize(at_.size());
+  reached_.resize(at_.size());
+  touched_ = graph.order;
+  lowest_ = static_cast<Place>(at_.size());
   commit();
 }
 
 void IncrementalReplay::connect(const TaskGraph& graph) {
   for (Node& node : nodes_) {
-    std::fill_n(node.needs, kInline, nothing_);
-    std::fill_n(node.consumers, kInline, nothing_);
+    node = {{nothing_, nothing_}, {nothing_, nothing_}, nothing_, nothing_};
   }
   const auto add = [&](OpIndex(&row)[kInline], OpIndex task) {
     const auto free = std::find(std::begin(row), std::end(row), nothing_);
@@ -96,7 +72,9 @@ void IncrementalReplay::connect(const TaskGraph& graph) {
       if (graph.device[edge.producer] == graph.device[task]) {
         local_needs_.push_back(edge.producer);
       } else {
-        nodes_[task].latency[add(nodes_[task].needs, edge.producer)] = graph.latency(edge);
+        const std::size_t slot = add(nodes_[task].needs, edge.producer);
+        steps_[place_[task]].latency[slot] = graph.latency(edge);
+        pairs_ = pairs_ || slot > 0;
         add(nodes_[edge.producer].consumers, task);
       }
     }
@@ -114,10 +92,22 @@ void IncrementalReplay::connect(const TaskGraph& graph) {
   }
 }
 
+// The step at a place, for writing: what it was is kept for rollback.
+inline IncrementalReplay::Step& IncrementalReplay::change_step(Place place) {
+  old_steps_.emplace_back(place, steps_[place]);
+  return steps_[place];
+}
+
+inline void IncrementalReplay::point_at_needs(OpIndex task, Step& step) const {
+  const Node& node = nodes_[task];
+  step.before = place_[node.before];
+  step.needs[0] = place_[node.needs[0]];
+  step.needs[1] = place_[node.needs[1]];
+}
+
 void IncrementalReplay::set_duration(OpIndex task, Time duration) {
   STAGECRAFT_CHECK(duration >= 0, "durations are not negative");
-  old_durations_.emplace_back(task, nodes_[task].duration);
-  nodes_[task].duration = duration;
+  change_step(place_[task]).duration = duration;
   touched_.push_back(task);
 }
 
@@ -186,6 +176,7 @@ bool IncrementalReplay::move(OpIndex task, std::size_t position) {
   old_positions_.emplace_back(task, from);
   for (const OpIndex changed : {task, left_behind, nodes_[task].after}) {
     if (changed != nothing_) {
+      point_at_needs(changed, change_step(place_[changed]));
       touched_.push_back(changed);
     }
   }
@@ -201,24 +192,51 @@ bool IncrementalReplay::restore_order(OpIndex earlier, OpIndex later) {
     return false;
   }
   collect_before(earlier, later);
-  // The tasks on both sides share their places: first those that lead to `earlier`.
-  pool_.clear();
-  for (const OpIndex task : tasks_after_) {
-    pool_.push_back(place_[task]);
-  }
-  const auto middle = static_cast<std::ptrdiff_t>(pool_.size());
-  for (auto task = tasks_before_.rbegin(); task != tasks_before_.rend(); ++task) {
-    pool_.push_back(place_[*task]);
-  }
-  std::inplace_merge(pool_.begin(), pool_.begin() + middle, pool_.end());
-  std::size_t next = 0;
-  for (auto task = tasks_before_.rbegin(); task != tasks_before_.rend(); ++task) {
-    set_place(*task, pool_[next++]);
-  }
-  for (const OpIndex task : tasks_after_) {
-    set_place(task, pool_[next++]);
-  }
+  renumber();
   return true;
+}
+
+// Lets the two sides of a new edge share their places: first the tasks that lead to it.
+void IncrementalReplay::renumber() {
+  std::reverse(tasks_before_.begin(), tasks_before_.end());
+  const auto place_of = [&](OpIndex task) { return place_[task]; };
+  places_after_.resize(tasks_after_.size());
+  places_before_.resize(tasks_before_.size());
+  pool_.resize(tasks_after_.size() + tasks_before_.size());
+  std::transform(tasks_after_.begin(), tasks_after_.end(), places_after_.begin(), place_of);
+  std::transform(tasks_before_.begin(), tasks_before_.end(), places_before_.begin(), place_of);
+  std::merge(places_after_.begin(), places_after_.end(), places_before_.begin(),
+             places_before_.end(), pool_.begin());
+  lowest_ = std::min(lowest_, pool_.front());
+  std::vector<OpIndex>& tasks = tasks_before_;
+  tasks.insert(tasks.end(), tasks_after_.begin(), tasks_after_.end());
+  ends_.clear();
+  moved_steps_.clear();
+  ++renumbering_;
+  for (const OpIndex task : tasks) {
+    const Place place = place_[task];
+    old_places_.emplace_back(task, place);
+    old_steps_.emplace_back(place, steps_[place]);
+    ends_.push_back(end_[place]);
+    moved_steps_.push_back(steps_[place]);
+    renumbered_[task] = renumbering_;
+  }
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    const Place place = pool_[i];
+    place_[tasks[i]] = place;
+    at_[place] = tasks[i];
+    end_[place] = ends_[i];
+    steps_[place] = moved_steps_[i];
+  }
+  for (const OpIndex task : tasks) {
+    point_at_needs(task, steps_[place_[task]]);
+    const Node& node = nodes_[task];
+    for (const OpIndex consumer : {node.after, node.consumers[0], node.consumers[1]}) {
+      if (consumer != nothing_ && renumbered_[consumer] != renumbering_) {
+        point_at_needs(consumer, change_step(place_[consumer]));
+      }
+    }
+  }
 }
 
 // Tasks that `later` leads to and that stand no later than `earlier`, by rising place.
@@ -266,43 +284,64 @@ void IncrementalReplay::collect_before(OpIndex earlier, OpIndex later) {
   }
 }
 
-void IncrementalReplay::set_place(OpIndex task, std::uint32_t place) {
-  if (place_[task] != place) {
-    old_places_.emplace_back(task, place_[task]);
-    place_[task] = place;
-    at_[place] = task;
-  }
+inline Time IncrementalReplay::end_of(const Step& step) const {
+  const Time data =
+      std::max(end_[step.needs[0]] + step.latency[0], end_[step.needs[1]] + step.latency[1]);
+  return std::max(end_[step.before], data) + step.duration;
 }
 
 void IncrementalReplay::settle() {
   if (touched_.empty()) {
     return;
   }
-  std::uint32_t place = UINT32_MAX;
+  auto place = static_cast<Place>(at_.size());
   for (const OpIndex task : touched_) {
     dirty_.insert(place_[task]);
     place = std::min(place, place_[task]);
   }
   touched_.clear();
+  lowest_ = std::min(lowest_, place);
+  place = follow_changes(place);
+  if (!dirty_.empty()) {
+    dirty_.clear(place, static_cast<Place>(at_.size() - 1));
+    pairs_ ? run_through<true>(place) : run_through<false>(place);
+  }
+}
+
+// Recomputes the dirty tasks and those that depend on a change, until there are none or too many;
+// then returns a place from which on all may have changed, and none before it.
+IncrementalReplay::Place IncrementalReplay::follow_changes(Place place) {
   const auto spread = [&](OpIndex task) {
     if (task != nothing_) {
       dirty_.insert(place_[task]);
     }
   };
-  while (!dirty_.empty()) {
+  for (int left = most_followed(steps_.size()); left > 0 && !dirty_.empty(); --left) {
     place = dirty_.take_first(place);
-    const OpIndex task = at_[place];
-    const Node& node = nodes_[task];
-    const Time data =
-        std::max(end_[node.needs[0]] + node.latency[0], end_[node.needs[1]] + node.latency[1]);
-    const Time end = std::max(end_[node.before], data) + node.duration;
-    if (end != end_[task]) {
-      old_ends_.emplace_back(task, end_[task]);
-      end_[task] = end;
+    const Time end = end_of(steps_[place]);
+    if (end != end_[place]) {
+      end_[place] = end;
+      const Node& node = nodes_[at_[place]];
       spread(node.after);
       spread(node.consumers[0]);
       spread(node.consumers[1]);
     }
+  }
+  return place;
+}
+
+template <bool kPairs>
+void IncrementalReplay::run_through(Place place) {
+  Time* const end = end_.data();
+  const Step* const steps = steps_.data();
+  const std::size_t count = steps_.size();
+  for (std::size_t i = place; i < count; ++i) {
+    const Step& step = steps[i];
+    Time begin = std::max(end[step.before], end[step.needs[0]] + step.latency[0]);
+    if constexpr (kPairs) {
+      begin = std::max(begin, end[step.needs[1]] + step.latency[1]);
+    }
+    end[i] = begin + step.duration;
   }
 }
 
@@ -311,7 +350,7 @@ Time IncrementalReplay::makespan() {
   Time last = 0;
   for (std::size_t device = 0; device + 1 < offsets_.size(); ++device) {
     if (offsets_[device] < offsets_[device + 1]) {
-      last = std::max(last, end_[lists_[offsets_[device + 1] - 1]]);
+      last = std::max(last, end_[place_[lists_[offsets_[device + 1] - 1]]]);
     }
   }
   return last;
@@ -319,20 +358,15 @@ Time IncrementalReplay::makespan() {
 
 void IncrementalReplay::commit() {
   settle();
-  old_ends_.clear();
-  old_durations_.clear();
+  std::copy(end_.begin() + lowest_, end_.end(), kept_.begin() + lowest_);
+  lowest_ = static_cast<Place>(end_.size());
   old_positions_.clear();
   old_places_.clear();
+  old_steps_.clear();
 }
 
 void IncrementalReplay::rollback() {
   touched_.clear();
-  for (auto i = old_ends_.rbegin(); i != old_ends_.rend(); ++i) {
-    end_[i->first] = i->second;
-  }
-  for (auto i = old_durations_.rbegin(); i != old_durations_.rend(); ++i) {
-    nodes_[i->first].duration = i->second;
-  }
   for (auto i = old_positions_.rbegin(); i != old_positions_.rend(); ++i) {
     relink(i->first, i->second);
   }
@@ -340,7 +374,14 @@ void IncrementalReplay::rollback() {
     place_[i->first] = i->second;
     at_[i->second] = i->first;
   }
-  commit();
+  for (auto i = old_steps_.rbegin(); i != old_steps_.rend(); ++i) {
+    steps_[i->first] = i->second;
+  }
+  std::copy(kept_.begin() + lowest_, kept_.end(), end_.begin() + lowest_);
+  lowest_ = static_cast<Place>(end_.size());
+  old_positions_.clear();
+  old_places_.clear();
+  old_steps_.clear();
 }
 
 }  // namespace stagecraft
