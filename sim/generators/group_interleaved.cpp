@@ -220,6 +220,7 @@ const GeneratorInfo& group_interleaved_info() {
       .memory = "(P-1-d)+(V-1)g+1 chunks on device d for P/2 <= g <= P",
       .placement = PlacementKind::kLoop,
       .chunks = 0,
+      .usual_chunks = 2,
       .needs_split_backward = false,
       .options = kOptions,
       .generate = generate_group_interleaved,

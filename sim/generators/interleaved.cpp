@@ -126,6 +126,7 @@ const GeneratorInfo& interleaved_info() {
       .memory = "min(VM, 2(P-1-d)+(V-1)g+1) chunks on device d",
       .placement = PlacementKind::kLoop,
       .chunks = 0,
+      .usual_chunks = 2,
       .needs_split_backward = false,
       .options = kOptions,
       .generate = generate_interleaved,

@@ -110,6 +110,7 @@ const GeneratorInfo& interleaved_zb_info() {
       .memory = "(V-1)P+P-d chunks on device d and the W half of d more: at most VP",
       .placement = PlacementKind::kLoop,
       .chunks = 0,
+      .usual_chunks = 2,
       .needs_split_backward = true,
       .options = {},
       .generate = generate_interleaved_zb,

@@ -48,6 +48,7 @@ const GeneratorInfo& looped_bfs_info() {
       .memory = "MV chunks",
       .placement = PlacementKind::kLoop,
       .chunks = 0,
+      .usual_chunks = 2,
       .needs_split_backward = false,
       .options = {},
       .generate = generate_looped_bfs,

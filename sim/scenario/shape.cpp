@@ -76,10 +76,7 @@ Diagnostic misfit(const Scenario& scenario, const GeneratorInfo& info, const Pip
 }  // namespace
 
 std::int32_t chunks_asked(const GeneratorInfo& info) {
-  if (info.chunks > 0) {
-    return info.chunks;
-  }
-  return info.placement == PlacementKind::kExplicit ? 1 : 2;
+  return info.chunks > 0 ? info.chunks : info.usual_chunks;
 }
 
 Diagnostic at_schedule(const Scenario& scenario, std::string_view schedule, Diagnostic failure) {

@@ -47,6 +47,9 @@ struct GeneratorInfo {
   std::string_view memory;       ///< peak activation formula
   PlacementKind placement;       ///< the placement it is defined on (kExplicit: any)
   std::int32_t chunks = 0;       ///< chunks per device it needs; 0: any
+  /// Chunks per device where the scenario leaves them open and `chunks` is 0: schedules made for
+  /// several chunks say 2.
+  std::int32_t usual_chunks = 1;
   bool needs_split_backward = false;
   std::span<const OptionSpec> options;
   Result<Schedule> (*generate)(const GeneratorInput&);
