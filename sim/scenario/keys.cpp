@@ -381,9 +381,10 @@ std::string lists_words(const KeySpec& spec) {
   if (spec.depth >= 1) {
     words = fmt::format("a list {}", axis_words(spec.axis));
   }
-  if (spec.depth >= 2) {
-    words += " (of lists per micro-batch";
-    words += spec.depth >= 3 ? " (of lists per slice))" : ")";
+  if (spec.depth == 2) {
+    words += " (nested: and per micro-batch)";
+  } else if (spec.depth == 3) {
+    words += " (nested: and per micro-batch and slice)";
   }
   return words;
 }

@@ -5,7 +5,6 @@
 #include "grids.hpp"
 #include "sections.hpp"
 #include "shape.hpp"
-#include "stagecraft/core/text.hpp"
 
 namespace stagecraft {
 namespace {
@@ -122,17 +121,6 @@ GeneratorOptions options_for(const GeneratorInfo& info, const ScheduleChoice& ch
     }
   }
   return options;
-}
-
-Diagnostic unknown_schedule(std::string_view name) {
-  std::vector<std::string_view> names;
-  for (const GeneratorInfo& known : generators()) {
-    names.push_back(known.name);
-  }
-  const std::string_view near = nearest_name(name, names);
-  return bad_input(
-      fmt::format("unknown schedule '{}', expected one of: {}", name, join(names, " ")),
-      near.empty() ? "" : fmt::format("did you mean '{}'?", near));
 }
 
 }  // namespace

@@ -13,6 +13,19 @@ struct LayerList {
   std::vector<std::int64_t>* target;
 };
 
+/// Any stage may hold all layers, so their sum must be a quantity itself.
+bool check_sum(Reader& reader, const LayerList& list) {
+  std::int64_t room = kLargestQuantity;
+  for (const std::int64_t value : *list.target) {
+    room -= std::min(value, room + 1);
+  }
+  if (room < 0) {
+    reader.fail(list.path, fmt::format("the values of '{}' sum to more than {} in engine units",
+                                       list.path, kLargestQuantity));
+  }
+  return room >= 0;
+}
+
 /// Halves of what F allocates stay for W where the file does not say.
 std::vector<std::int64_t> upper_halves(const std::vector<std::int64_t>& values) {
   std::vector<std::int64_t> halves;
@@ -96,6 +109,7 @@ void read_layers(Reader& reader, Scenario& scenario) {
       std::optional<std::vector<std::int64_t>> values = reader.list(list.path, count);
       whole = whole && values.has_value();
       *list.target = std::move(values).value_or(std::vector<std::int64_t>{});
+      whole = check_sum(reader, list) && whole;
     }
   }
   read_names(reader, layers, count);

@@ -224,7 +224,10 @@ bool read_pipeline(Reader& reader, Scenario& scenario) {
                 "'pipeline' is missing, expected a map with devices and microbatches");
     return false;
   }
-  const std::optional<Shape> shape = read_shape(reader, scenario);
+  // A section that is no map is reported by the check of keys.
+  const bool section = reader.find("pipeline")->kind == Node::Kind::kMap;
+  const std::optional<Shape> shape =
+      section ? read_shape(reader, scenario) : std::optional<Shape>{};
   if (!shape) {
     return false;
   }

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include "sections.hpp"
+#include "shape.hpp"
 #include "stagecraft/core/text.hpp"
 
 namespace stagecraft {
@@ -12,17 +13,6 @@ namespace {
 constexpr P2pLowering kLowerings[] = {P2pLowering::kBatched, P2pLowering::kOverlap,
                                       P2pLowering::kSendFirst, P2pLowering::kRecvFirst,
                                       P2pLowering::kParity};
-
-void fail_unknown_kind(Reader& reader, const Node& node) {
-  std::vector<std::string_view> names;
-  for (const GeneratorInfo& known : generators()) {
-    names.push_back(known.name);
-  }
-  const std::string_view near = nearest_name(node.text, names);
-  reader.fail(
-      node, fmt::format("unknown schedule '{}', expected one of: {}", node.text, join(names, " ")),
-      near.empty() ? "" : fmt::format("did you mean '{}'?", near));
-}
 
 void read_options(Reader& reader, const Node& map, const GeneratorInfo& info, Scenario& scenario) {
   std::vector<std::string_view> known = {"kind", "p2p"};
@@ -84,7 +74,8 @@ void read_schedule(Reader& reader, Scenario& scenario) {
   }
   const GeneratorInfo* info = find_generator(kind->text);
   if (info == nullptr) {
-    fail_unknown_kind(reader, *kind);
+    const Diagnostic unknown = unknown_schedule(kind->text);
+    reader.fail(*kind, unknown.message, unknown.hint);
     return;
   }
   const Diagnostic here = error_at(*kind, "");

@@ -10,6 +10,8 @@
 namespace stagecraft {
 namespace {
 
+constexpr std::size_t kMostCells = 50'000'000;
+
 /// Names of the keys directly under `section` ("" is the top level).
 std::vector<std::string_view> keys_under(std::string_view section) {
   std::vector<std::string_view> names;
@@ -47,13 +49,6 @@ std::vector<std::string_view> split_choices(std::string_view choices) {
 Reader::Reader(Node::Pointer root) : root_(std::move(root)) {}
 
 void Reader::check_keys() {
-  if (root_->kind == Node::Kind::kNull) {
-    return;
-  }
-  if (root_->kind != Node::Kind::kMap) {
-    fail(*root_, fmt::format("a scenario is a map of keys, not {}", describe(*root_)));
-    return;
-  }
   check_map(*root_, "");
 }
 
@@ -211,6 +206,13 @@ std::optional<Cells> Reader::cells_at(const Node& node, const KeySpec& spec, int
     return cells;
   }
   cells.list = true;
+  // Aliases let a small file stand for an enormous list.
+  cells_read_ += node.items.size();
+  if (cells_read_ > kMostCells) {
+    fail(node, fmt::format("'{}' brings the values of the file to {}, expected at most {}",
+                           spec.path, cells_read_, kMostCells));
+    return std::nullopt;
+  }
   if (node.items.empty()) {
     fail(node, fmt::format("'{}' is an empty list, expected {}", spec.path, expectation(spec)));
     return std::nullopt;

@@ -28,7 +28,8 @@ class Reader {
   /// Everything that was wrong so far.
   Diagnostics failures;
 
-  /// Reports every key that is not declared, with the nearest known one.
+  /// Reports every key that is not declared, with the nearest known one. The root must be a map or
+  /// null.
   void check_keys();
 
   /// The value at a dotted path, or nullptr if it is absent or null.
@@ -69,6 +70,7 @@ class Reader {
   [[nodiscard]] std::optional<Cells> cells_at(const Node& node, const KeySpec& spec, int depth);
 
   Node::Pointer root_;
+  std::size_t cells_read_ = 0;
 };
 
 /// Splits "a | b | c".

@@ -1,6 +1,8 @@
 #include "stagecraft/scenario/scenario.hpp"
 
+#include <algorithm>
 #include <filesystem>
+#include <tuple>
 
 #include <fmt/core.h>
 
@@ -14,10 +16,12 @@ namespace {
 /// Keys that describe a model on a cluster, the second way to say what an op costs.
 constexpr std::string_view kModelKeys[] = {"model", "cluster", "data", "training", "parallelism"};
 
-/// True if the file has such keys; then nothing else in it can be judged.
-bool refuse_model(Reader& reader) {
-  if (reader.root().kind != Node::Kind::kMap) {
-    return false;
+/// True if the file is no map or has such keys; then nothing else in it can be judged.
+bool refuse_whole(Reader& reader) {
+  if (reader.root().kind == Node::Kind::kScalar || reader.root().kind == Node::Kind::kList) {
+    reader.fail(reader.root(),
+                fmt::format("a scenario is a map of keys, not {}", describe(reader.root())));
+    return true;
   }
   for (const std::string_view key : kModelKeys) {
     if (const Node::Entry* entry = reader.root().find(key)) {
@@ -46,6 +50,15 @@ void read_time_unit(Reader& reader) {
   }
 }
 
+/// As a reader of the file meets them, whatever the order of the checks.
+Diagnostics in_order(Diagnostics failures) {
+  std::stable_sort(failures.begin(), failures.end(), [](const Diagnostic& a, const Diagnostic& b) {
+    return std::tie(a.place.file, a.place.line, a.place.column) <
+           std::tie(b.place.file, b.place.line, b.place.column);
+  });
+  return failures;
+}
+
 }  // namespace
 
 Result<Scenario> read_scenario(std::string_view text, const std::string& file,
@@ -62,7 +75,7 @@ Result<Scenario> read_scenario(std::string_view text, const std::string& file,
   Reader reader(std::move(root).value());
   Scenario scenario;
   scenario.file = file;
-  if (!refuse_model(reader)) {
+  if (!refuse_whole(reader)) {
     reader.check_keys();
     read_name(reader, scenario);
     read_time_unit(reader);
@@ -76,7 +89,7 @@ Result<Scenario> read_scenario(std::string_view text, const std::string& file,
     }
   }
   if (!reader.failures.empty()) {
-    return reader.failures;
+    return in_order(std::move(reader.failures));
   }
   return scenario;
 }

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include "stagecraft/core/text.hpp"
+
 namespace stagecraft {
 namespace {
 
@@ -77,6 +79,17 @@ Diagnostic misfit(const Scenario& scenario, const GeneratorInfo& info, const Pip
 
 std::int32_t chunks_asked(const GeneratorInfo& info) {
   return info.chunks > 0 ? info.chunks : info.usual_chunks;
+}
+
+Diagnostic unknown_schedule(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const GeneratorInfo& known : generators()) {
+    names.push_back(known.name);
+  }
+  const std::string_view near = nearest_name(name, names);
+  return bad_input(
+      fmt::format("unknown schedule '{}', expected a name from `stagecraft list schedules`", name),
+      near.empty() ? "" : fmt::format("did you mean '{}'?", near));
 }
 
 Diagnostic at_schedule(const Scenario& scenario, std::string_view schedule, Diagnostic failure) {

@@ -20,6 +20,9 @@ struct RunShape {
 /// Chunks per device that a schedule asks for where the scenario leaves them open.
 [[nodiscard]] std::int32_t chunks_asked(const GeneratorInfo& info);
 
+/// Bad input: no schedule has that name; the hint is the nearest one.
+[[nodiscard]] Diagnostic unknown_schedule(std::string_view name);
+
 /// Gives a failure about a schedule the place where the scenario names it, if it does.
 [[nodiscard]] Diagnostic at_schedule(const Scenario& scenario, std::string_view schedule,
                                      Diagnostic failure);
