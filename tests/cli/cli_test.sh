@@ -102,7 +102,7 @@ overrides() {
   run 0 simulate "$unit" --set pipeline.microbatches=32 --format json
   check "32 micro-batches" has "$out" '"makespan_ns": 105000'
   run 0 simulate "$unit" --set pipeline.microbatches=4 costs.transfer=1 --format json
-  check "two values after one --set" has "$out" '"makespan_ns": 27000'
+  check "two values after one --set" has "$out" '"makespan_ns": 31000'
   run 2 simulate "$unit" --set pipeline.foo=3
   check "unknown key at its place" has "$err" "--set pipeline.foo=3:1:1: error: unknown key 'pipeline.foo'"
   run 2 simulate "$unit" --set devices=3

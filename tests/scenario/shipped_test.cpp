@@ -49,8 +49,7 @@ TEST_SUITE("scenario") {
 
   TEST_CASE("every shipped scenario simulates, and the deadlock is found") {
     std::size_t count = 0;
-    for (const auto& entry :
-         std::filesystem::recursive_directory_iterator(STAGECRAFT_SCENARIOS)) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(STAGECRAFT_SCENARIOS)) {
       if (entry.path().extension() != ".yaml") {
         continue;
       }
