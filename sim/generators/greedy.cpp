@@ -1,6 +1,7 @@
 // Greedy list scheduling on any placement: the rule of AdaPtis (Guo et al., 2509.23722), which runs
 // whatever is ready, and puts off ops whose input could not have been sent behind other work.
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include <fmt/core.h>
@@ -40,8 +41,10 @@ Bytes least_memory(const Pipeline& pipeline, const CostTable& costs, std::int32_
   return least;
 }
 
-Diagnostics memory_failures(const Pipeline& pipeline, const CostTable& costs) {
-  Diagnostics failures;
+/// The device that lacks most, if any does.
+std::optional<Diagnostic> memory_failure(const Pipeline& pipeline, const CostTable& costs) {
+  std::optional<Diagnostic> failure;
+  Bytes worst = 0;
   for (std::int32_t d = 0; d < pipeline.devices; ++d) {
     const Bytes capacity = costs.memory.capacity_of(d);
     if (capacity == kUnlimited) {
@@ -49,18 +52,19 @@ Diagnostics memory_failures(const Pipeline& pipeline, const CostTable& costs) {
     }
     const Bytes least = least_memory(pipeline, costs, d);
     const Bytes resident = costs.memory.resident_of(d);
-    if (resident + least > capacity) {
-      failures.push_back(infeasible(
-          fmt::format("device {} needs {} bytes for one micro-batch and {} bytes resident, its "
-                      "capacity is {} bytes",
+    const Bytes shortage = resident + least - capacity;
+    if (shortage > worst) {
+      worst = shortage;
+      failure = infeasible(
+          fmt::format("greedy: one micro-batch on the stages of device {} needs {} bytes beside {} "
+                      "bytes resident, its capacity is {} bytes",
                       d, least, resident, capacity),
-          fmt::format(
-              "give the device at least {} bytes, or cut activations (smaller micro-batches, "
-              "recomputation)",
-              resident + least)));
+          fmt::format("give the device at least {} bytes, or cut activations (smaller "
+                      "micro-batches, recomputation)",
+                      resident + least));
     }
   }
-  return failures;
+  return failure;
 }
 
 /// One micro-batch after the other: the order that needs least memory.
@@ -178,8 +182,8 @@ Result<Schedule> generate_greedy(const GeneratorInput& input) {
   if (!options.ok()) {
     return options.failures();
   }
-  if (Diagnostics failures = memory_failures(pipeline, input.costs); !failures.empty()) {
-    return failures;
+  if (auto failure = memory_failure(pipeline, input.costs)) {
+    return *failure;
   }
   GreedyRun best = run_greedy(pipeline, input.costs, options->rule);
   if (!best.complete) {

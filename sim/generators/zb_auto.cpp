@@ -3,6 +3,7 @@
 // handcrafted orders, and list scheduling, which keeps devices busy below the memory of 1f1b, where
 // the heuristic was not made for; the best of them, mended by small moves.
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -84,33 +85,47 @@ Bytes largest_activation(const LineCosts& costs, std::int32_t stage) {
   return largest;
 }
 
-Diagnostics memory_failures(const Pipeline& pipeline, const LineCosts& costs) {
-  Diagnostics failures;
+/// The stage that lacks most, if any does.
+std::optional<Diagnostic> memory_failure(const Pipeline& pipeline, const LineCosts& costs) {
+  std::int32_t worst = -1;
+  std::int32_t short_devices = 0;
+  const auto shortage = [&costs](std::int32_t s) {
+    return largest_activation(costs, s) - costs.room[static_cast<std::size_t>(s)];
+  };
   for (std::int32_t s = 0; s < costs.stages; ++s) {
-    const Bytes room = costs.room[static_cast<std::size_t>(s)];
-    const Bytes least = largest_activation(costs, s);
-    if (least > room) {
-      failures.push_back(infeasible(
-          fmt::format("zb-auto: one micro-batch on stage {} needs {} bytes, device {} has {} bytes "
-                      "for activations",
-                      s, least, pipeline.device(s), room),
-          "raise memory.capacity or schedule.max_memory, or cut activations (smaller "
-          "micro-batches, recomputation)"));
+    if (shortage(s) > 0) {
+      ++short_devices;
+      worst = worst < 0 || shortage(s) > shortage(worst) ? s : worst;
     }
   }
-  return failures;
+  if (worst < 0) {
+    return std::nullopt;
+  }
+  return infeasible(
+      fmt::format("zb-auto: one micro-batch on stage {} needs {} bytes, device {} has {} bytes for "
+                  "activations ({} of {} devices have too little)",
+                  worst, largest_activation(costs, worst), pipeline.device(worst),
+                  costs.room[static_cast<std::size_t>(worst)], short_devices, pipeline.devices),
+      "raise memory.capacity or schedule.max_memory, or cut activations (smaller micro-batches, "
+      "recomputation)");
 }
 
-/// The order of zb-h1 (times: 1) or zb-h2 (times: 2).
-LineOrder handcrafted(const LineCosts& costs, std::int32_t times) {
+LineOrder handcrafted(const LineCosts& costs, bool twice_the_memory) {
   LineOrder order(static_cast<std::size_t>(costs.stages));
   for (std::int32_t s = 0; s < costs.stages; ++s) {
-    const auto put = [&kinds = order[static_cast<std::size_t>(s)]](OpKind kind) {
+    std::vector<OpKind>& kinds = order[static_cast<std::size_t>(s)];
+    kinds.reserve(static_cast<std::size_t>(costs.microbatches) * 3);
+    const auto put = [&kinds](OpKind kind) {
       return [&kinds, kind](std::int64_t) { kinds.push_back(kind); };
     };
-    delayed_weights(times * (costs.stages - s) - (times - 1), times * s + (times - 1),
-                    costs.microbatches, put(OpKind::kForward), put(OpKind::kBackwardInput),
-                    put(OpKind::kBackwardWeight));
+    const auto forward = put(OpKind::kForward);
+    const auto input = put(OpKind::kBackwardInput);
+    const auto weight = put(OpKind::kBackwardWeight);
+    if (twice_the_memory) {
+      zb_h2_rhythm(s, costs.stages, costs.microbatches, forward, input, weight);
+    } else {
+      zb_h1_rhythm(s, costs.stages, costs.microbatches, forward, input, weight);
+    }
   }
   return order;
 }
@@ -263,14 +278,14 @@ Result<Schedule> generate_zb_auto(const GeneratorInput& input) {
   for (Bytes& room : costs.room) {
     room = std::min(room, options->max_memory);
   }
-  if (Diagnostics failures = memory_failures(pipeline, costs); !failures.empty()) {
-    return failures;
+  if (auto failure = memory_failure(pipeline, costs)) {
+    return *failure;
   }
   Candidates candidates(costs, options->objective);
   candidates.offer(line_one_f_one_b(costs, true));
   candidates.offer(line_one_f_one_b(costs, false));
-  candidates.offer(handcrafted(costs, 1));
-  candidates.offer(handcrafted(costs, 2));
+  candidates.offer(handcrafted(costs, false));
+  candidates.offer(handcrafted(costs, true));
   if (!input.costs.post_validation) {
     candidates.limit_makespan();
   }

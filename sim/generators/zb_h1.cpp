@@ -23,8 +23,8 @@ Result<Schedule> generate_zb_h1(const GeneratorInput& input) {
         put_split(writer, kind, static_cast<std::int32_t>(k), stage);
       };
     };
-    delayed_weights(
-        pipeline.stages - stage, stage, pipeline.microbatches,
+    zb_h1_rhythm(
+        stage, pipeline.stages, pipeline.microbatches,
         [&](std::int64_t k) { writer.forward(static_cast<std::int32_t>(k), stage); },
         put(OpKind::kBackwardInput), put(OpKind::kBackwardWeight));
     writer.end_device();

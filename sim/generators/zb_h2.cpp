@@ -9,23 +9,6 @@
 namespace stagecraft {
 namespace {
 
-// Stage 0 feeds nobody with its B: its W need not be put off, and stands behind the F that follows
-// the B, which the last stage waits for.
-void first_stage(OrderWriter& writer, std::int32_t warmup) {
-  const std::int32_t count = writer.pipeline().microbatches;
-  const std::int32_t ahead = std::min(warmup, count);
-  for (std::int32_t k = 0; k < ahead; ++k) {
-    writer.forward(k, 0);
-  }
-  for (std::int32_t k = 0; k < count; ++k) {
-    put_split(writer, OpKind::kBackwardInput, k, 0);
-    if (ahead + k < count) {
-      writer.forward(ahead + k, 0);
-    }
-    put_split(writer, OpKind::kBackwardWeight, k, 0);
-  }
-}
-
 Result<Schedule> generate_zb_h2(const GeneratorInput& input) {
   const Pipeline& pipeline = input.pipeline;
   if (auto misfit = check_one_stage_per_device(pipeline, "zb-h2")) {
@@ -36,20 +19,15 @@ Result<Schedule> generate_zb_h2(const GeneratorInput& input) {
   }
   OrderWriter writer("zb-h2", pipeline, split_op_count(pipeline));
   for (const std::int32_t stage : stage_on_device(pipeline)) {
-    const std::int32_t warmup = 2 * (pipeline.stages - stage) - 1;
     const auto put = [&](OpKind kind) {
       return [&writer, kind, stage](std::int64_t k) {
         put_split(writer, kind, static_cast<std::int32_t>(k), stage);
       };
     };
-    if (stage == 0) {
-      first_stage(writer, warmup);
-    } else {
-      delayed_weights(
-          warmup, 2 * stage + 1, pipeline.microbatches,
-          [&](std::int64_t k) { writer.forward(static_cast<std::int32_t>(k), stage); },
-          put(OpKind::kBackwardInput), put(OpKind::kBackwardWeight));
-    }
+    zb_h2_rhythm(
+        stage, pipeline.stages, pipeline.microbatches,
+        [&](std::int64_t k) { writer.forward(static_cast<std::int32_t>(k), stage); },
+        put(OpKind::kBackwardInput), put(OpKind::kBackwardWeight));
     writer.end_device();
   }
   return writer.take();

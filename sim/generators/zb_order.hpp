@@ -50,4 +50,34 @@ void delayed_weights(std::int64_t warmup, std::int64_t delay, std::int64_t count
   }
 }
 
+/// The rhythm of ZB-H1 on one of `stages` stages.
+template <typename Forward, typename Input, typename Weight>
+void zb_h1_rhythm(std::int32_t stage, std::int32_t stages, std::int64_t count, Forward&& forward,
+                  Input&& input, Weight&& weight) {
+  delayed_weights(stages - stage, stage, count, forward, input, weight);
+}
+
+/// The rhythm of ZB-H2 on one of `stages` stages. Stage 0 feeds nobody with its B: its W need not
+/// be put off, and stands behind the F that follows the B, which the last stage waits for.
+template <typename Forward, typename Input, typename Weight>
+void zb_h2_rhythm(std::int32_t stage, std::int32_t stages, std::int64_t count, Forward&& forward,
+                  Input&& input, Weight&& weight) {
+  const std::int64_t warmup = 2 * std::int64_t{stages - stage} - 1;
+  if (stage > 0) {
+    delayed_weights(warmup, 2 * stage + 1, count, forward, input, weight);
+    return;
+  }
+  const std::int64_t ahead = std::min(warmup, count);
+  for (std::int64_t k = 0; k < ahead; ++k) {
+    forward(k);
+  }
+  for (std::int64_t k = 0; k < count; ++k) {
+    input(k);
+    if (ahead + k < count) {
+      forward(ahead + k);
+    }
+    weight(k);
+  }
+}
+
 }  // namespace stagecraft

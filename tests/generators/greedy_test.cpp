@@ -140,7 +140,8 @@ TEST_SUITE("generators") {
       }
       costs.memory.capacity[0] = least[0] + 99;
       if (least[0] > 0) {
-        CHECK(test::refused("greedy", pipeline, costs).find("device 0 needs") != std::string::npos);
+        CHECK(test::refused("greedy", pipeline, costs).find("stages of device 0 needs") !=
+              std::string::npos);
       }
     }
   }

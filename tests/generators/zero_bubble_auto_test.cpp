@@ -169,6 +169,32 @@ TEST_SUITE("generators") {
     }
   }
 
+  TEST_CASE("zb-auto is never worse than the fixed orders that fit") {
+    Random random(51);
+    for (int round = 0; round < 40; ++round) {
+      CAPTURE(round);
+      const Pipeline pipeline =
+          *make_pipeline(static_cast<std::int32_t>(random.uniform(2, 6)), 1,
+                         static_cast<std::int32_t>(random.uniform(1, 14)), PlacementKind::kLoop);
+      CostTable costs = test::uneven_costs(random, pipeline);
+      for (const char* fixed : {"zb-h1", "zb-h2"}) {
+        CAPTURE(fixed);
+        const Schedule order = generated(fixed, pipeline, costs);
+        const auto times = reference_times(order, costs);
+        costs.memory.capacity = reference_peaks(order, costs);
+        for (const char* objective : {"span", "makespan"}) {
+          const Schedule schedule = generated("zb-auto", pipeline, costs,
+                                              {{"objective", objective}, {"repair", "30000"}});
+          const auto ours = reference_times(schedule, costs);
+          CHECK(ours.makespan <= times.makespan);
+          CHECK((objective != std::string("span") || ours.makespan < times.makespan ||
+                 ours.span <= times.span));
+        }
+        costs.memory.capacity.clear();
+      }
+    }
+  }
+
   TEST_CASE("zb-auto takes slices as one block and devices in any order") {
     Pipeline pipeline = *make_explicit_pipeline(4, {2, 0, 3, 1}, 6);
     pipeline.slices = {1, 2, 1, 3, 1, 1};
