@@ -22,6 +22,11 @@ const GeneratorInfo& zb_h1_info();
 const GeneratorInfo& zb_h2_info();
 const GeneratorInfo& zb_auto_info();
 
+const GeneratorInfo& zbv_info();
+const GeneratorInfo& v_half_info();
+const GeneratorInfo& v_min_info();
+const GeneratorInfo& v_flex_info();
+const GeneratorInfo& v_1f1b_info();
 const GeneratorInfo& dualpipe_info();
 const GeneratorInfo& dualpipev_info();
 

@@ -26,6 +26,11 @@ std::span<const GeneratorInfo> generators() {
       zb_auto_info(),
 
       // V-shaped and overlapped.
+      zbv_info(),
+      v_half_info(),
+      v_min_info(),
+      v_flex_info(),
+      v_1f1b_info(),
       dualpipe_info(),
       dualpipev_info(),
 

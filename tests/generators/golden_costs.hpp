@@ -38,6 +38,10 @@ inline CostTable golden_costs(const GoldenRow& row, const Pipeline& pipeline) {
   costs.memory.forward = Grid::constant(bytes("mem_F", 1));
   costs.memory.backward_input = Grid::constant(bytes("mem_B", 0));
   costs.memory.backward_weight = Grid::constant(bytes("mem_W", -1));
+  if (row.has("mem_limit") && !row.at("mem_limit").starts_with("default")) {
+    costs.memory.capacity.assign(static_cast<std::size_t>(pipeline.devices),
+                                 static_cast<Bytes>(row.number("mem_limit")));
+  }
   return costs;
 }
 
