@@ -14,7 +14,9 @@ const GeneratorInfo& looped_bfs_info();
 
 const GeneratorInfo& seq1f1b_info();
 const GeneratorInfo& group_interleaved_info();
+const GeneratorInfo& pipeoffload_info();
 const GeneratorInfo& chimera_info();
+const GeneratorInfo& hanayo_info();
 const GeneratorInfo& terapipe_info();
 
 const GeneratorInfo& interleaved_zb_info();

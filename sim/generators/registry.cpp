@@ -37,7 +37,9 @@ std::span<const GeneratorInfo> generators() {
       // Slices, groups, waves and two directions.
       seq1f1b_info(),
       group_interleaved_info(),
+      pipeoffload_info(),
       chimera_info(),
+      hanayo_info(),
       terapipe_info(),
 
       // Driven by costs, and read from a file.

@@ -152,6 +152,32 @@ TEST_SUITE("generators") {
     }
   }
 
+  TEST_CASE("hanayo has the bubble of its paper for M = P, and 4(P-1) chunk forwards in a vee") {
+    for (const std::int32_t devices : {2, 4, 6, 8}) {
+      for (std::int32_t waves = 1; waves <= 4; ++waves) {
+        const std::int32_t chunks = 2 * waves;
+        const Pipeline pipeline = *make_pipeline(devices, chunks, devices, PlacementKind::kWave);
+        const CostTable costs = uniform_costs(pipeline, 100, 200, 0);
+        const Time makespan = reference_times(generated("hanayo", pipeline, costs), costs).makespan;
+        const double work = 300.0 * chunks * devices;
+        const double idle = (2.0 * devices - 2) / (3.0 * devices * waves + devices - 1);
+        CAPTURE(devices);
+        CAPTURE(waves);
+        // The formula counts whole slots; half of one is the most that the order loses to it.
+        CHECK(static_cast<double>(makespan) <= work / (1 - idle) + 50.0);
+      }
+      for (const std::int32_t microbatches : {2 * devices, 4 * devices}) {
+        const Pipeline pipeline = *make_pipeline(devices, 2, microbatches, PlacementKind::kVee);
+        const CostTable costs = uniform_costs(pipeline, 100, 200, 0);
+        const Schedule schedule = generated("hanayo", pipeline, costs);
+        CHECK(reference_times(schedule, costs).makespan ==
+              100 * (6 * microbatches + 4 * (devices - 1)));
+        CHECK(reference_peaks(schedule, costs) ==
+              std::vector<Bytes>(static_cast<std::size_t>(devices), 2 * 2 * devices));
+      }
+    }
+  }
+
   TEST_CASE("eager-1f1b hides transfers with micro-batches in flight") {
     // P=4, M=8, F=1, BW=2, latency 0.5: 41, 37, 36 with 0, 1, 2 more micro-batches.
     const Pipeline pipeline = *make_pipeline(4, 1, 8, PlacementKind::kLoop);

@@ -187,6 +187,31 @@ TEST_SUITE("generators") {
           std::string::npos);
   }
 
+  TEST_CASE("hanayo is valid for any wave, and refuses other placements") {
+    Random random(11);
+    for (int round = 0; round < 60; ++round) {
+      const auto devices = static_cast<std::int32_t>(random.uniform(1, 7));
+      const auto chunks = static_cast<std::int32_t>(random.uniform(1, 6));
+      const auto microbatches = static_cast<std::int32_t>(random.uniform(1, 20));
+      Pipeline pipeline = *make_pipeline(devices, chunks, microbatches, PlacementKind::kWave);
+      if (random.chance(1, 3)) {
+        pipeline = sliced(pipeline, 2);
+      }
+      CostTable costs = uniform_costs(pipeline, random.uniform(1, 9), random.uniform(1, 9), 2,
+                                      random.uniform(0, 3));
+      generated("hanayo", pipeline, costs);
+      generated("hanayo", pipeline, costs,
+                {{"inflight", std::to_string(random.uniform(1, microbatches))}});
+    }
+    const Pipeline loop = *make_pipeline(4, 2, 8, PlacementKind::kLoop);
+    CHECK(refused("hanayo", loop, fused(loop)).find("set placement to wave") != std::string::npos);
+    const Pipeline uneven = *make_explicit_pipeline(2, {0, 1, 0}, 4);
+    CHECK_FALSE(generate("hanayo", {uneven, fused(uneven), {}}).ok());
+    const Pipeline wave = *make_pipeline(4, 4, 8, PlacementKind::kWave);
+    CHECK(refused("hanayo", wave, fused(wave), {{"inflight", "9"}}).find("1 to 8") !=
+          std::string::npos);
+  }
+
   TEST_CASE("interleaved orders refuse placements that are not loops") {
     const Pipeline vee = *make_pipeline(4, 2, 8, PlacementKind::kVee);
     for (const char* name : {"interleaved", "seq1f1b", "group-interleaved"}) {
