@@ -8,6 +8,7 @@
 #include "all.hpp"
 #include "order.hpp"
 #include "shape.hpp"
+#include "stagecraft/schedule/verify.hpp"
 
 namespace stagecraft {
 namespace {
@@ -18,15 +19,23 @@ constexpr OptionSpec kOptions[] = {
      .default_value = "",
      .range = "P to M, with M mod group_size 0 or at least P",
      .help = "micro-batches that pass a chunk before the next chunk begins; left out: the smallest "
-             "that fits, which is P where P divides M"}};
+             "that fits, which is P where P divides M"},
+    {.name = "any_remainder",
+     .unit = "",
+     .default_value = "false",
+     .range = "true | false",
+     .help = "also take a last group of fewer than P micro-batches, which Megatron-LM refuses, "
+             "where no cycle arises"}};
 
 /// Megatron-LM's rule. Fewer than P micro-batches form one group, as in PyTorch.
-bool fits(std::int64_t group, std::int64_t devices, std::int64_t microbatches) {
+bool fits(std::int64_t group, std::int64_t devices, std::int64_t microbatches,
+          bool any_remainder = false) {
   if (microbatches < devices) {
     return group == microbatches;
   }
   const std::int64_t rest = microbatches % group;
-  return group >= devices && group <= microbatches && (rest == 0 || rest >= devices);
+  return group >= devices && group <= microbatches &&
+         (rest == 0 || rest >= devices || any_remainder);
 }
 
 std::string fitting_groups(std::int64_t devices, std::int64_t microbatches) {
@@ -50,6 +59,10 @@ Result<std::int64_t> group_size(const GeneratorInput& input) {
   if (!given) {
     return given;
   }
+  const Result<bool> any_remainder = flag_option(input, "any_remainder", false);
+  if (!any_remainder) {
+    return any_remainder.failures();
+  }
   if (*given == 0) {
     std::int64_t group = std::min(devices, microbatches);
     while (!fits(group, devices, microbatches)) {  // M itself always fits
@@ -57,7 +70,7 @@ Result<std::int64_t> group_size(const GeneratorInput& input) {
     }
     return group;
   }
-  if (!fits(*given, devices, microbatches)) {
+  if (!fits(*given, devices, microbatches, *any_remainder)) {
     return bad_input(
         fmt::format(
             "interleaved cannot run {} micro-batches on {} devices in groups of {}: a group "
@@ -105,7 +118,16 @@ Result<Schedule> generate_interleaved(const GeneratorInput& input) {
         });
     writer.end_device();
   }
-  return writer.take();
+  Schedule schedule = writer.take();
+  // Megatron-LM's rule rules out cycles; without it a short last group may close one.
+  if (!fits(*group, devices, pipeline.microbatches)) {
+    if (Diagnostics broken = verify(schedule); !broken.empty()) {
+      broken.front().hint =
+          "group_size that fits: " + fitting_groups(devices, pipeline.microbatches);
+      return broken;
+    }
+  }
+  return schedule;
 }
 
 }  // namespace

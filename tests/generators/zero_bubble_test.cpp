@@ -42,8 +42,7 @@ TEST_SUITE("generators") {
 
   TEST_CASE("zb-h2 has no bubble between a device's first and last op") {
     for (std::int32_t devices = 1; devices <= 12; ++devices) {
-      for (std::int32_t microbatches = 2 * devices; microbatches <= 5 * devices;
-           ++microbatches) {
+      for (std::int32_t microbatches = 2 * devices; microbatches <= 5 * devices; ++microbatches) {
         CAPTURE(devices);
         CAPTURE(microbatches);
         const Pipeline pipeline = *make_pipeline(devices, 1, microbatches, PlacementKind::kLoop);
