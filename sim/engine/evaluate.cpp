@@ -145,10 +145,23 @@ std::vector<OpWait> run(const Schedule& schedule, const TaskGraph& graph, const 
   return std::move(result.waits);
 }
 
-Time measure_iteration(const Schedule& schedule, const TaskGraph& graph, const CostTable& costs,
-                       const Timeline& timeline) {
-  return replay_applies(costs) ? iteration_time(graph, costs)
-                               : simulated_iteration_time(schedule, graph, costs, timeline);
+void measure_iteration(const Schedule& schedule, const TaskGraph& graph, const CostTable& costs,
+                       Evaluation& evaluation) {
+  const Timeline& timeline = evaluation.timeline;
+  const bool replays = replay_applies(costs);
+  evaluation.iteration = replays ? iteration_time(graph, costs)
+                                 : simulated_iteration_time(schedule, graph, costs, timeline);
+  std::vector<IdleByCause> idle;
+  if (iterations_alike(costs)) {
+    const std::vector<Time> free_at(evaluation.devices.size(), 0);
+    idle = iteration_idle(graph, costs, evaluation.iteration, free_at, timeline, evaluation.idle);
+  } else if (replays) {
+    idle = iteration_idle(graph, costs, evaluation.iteration);
+  }
+  evaluation.iteration_idle_known = !idle.empty();
+  for (std::size_t device = 0; device < idle.size(); ++device) {
+    evaluation.devices[device].iteration_idle_by_cause = idle[device];
+  }
 }
 
 }  // namespace
@@ -183,7 +196,7 @@ Evaluation evaluate(const Schedule& schedule, const CostTable& costs,
     evaluation.critical_path = critical_path(graph, schedule, costs, evaluation.timeline);
   }
   if (options.iteration_time) {
-    evaluation.iteration = measure_iteration(schedule, graph, costs, evaluation.timeline);
+    measure_iteration(schedule, graph, costs, evaluation);
   }
   evaluation.feasible = evaluation.problems.empty();
   return evaluation;

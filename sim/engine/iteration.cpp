@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <span>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "engine/cycle_mean.hpp"
@@ -12,7 +13,8 @@
 namespace stagecraft {
 namespace {
 
-// Passes after which the whole matrix A is computed. Two or three are the rule.
+// Passes after which the whole matrix A is computed, and after which the steady state counts as not
+// reached. Two or three are the rule.
 constexpr std::size_t kMostPowerPasses = 12;
 
 // The period by iterating the map. Every pass yields cycles of A (follow the sources), hence a
@@ -39,6 +41,18 @@ class PeriodSearch {
       }
     }
     return static_cast<Time>(maximum_cycle_mean(map_.matrix(), map_.devices()).ceiling());
+  }
+
+  // Passes until all devices grow by `period`.
+  std::optional<std::vector<Time>> settle(Time period) {
+    for (std::size_t pass = 0; pass < kMostPowerPasses; ++pass) {
+      step();
+      const std::size_t now = free_at_.size() - 1;
+      if (free_at_[now] == free_at_[now - 1] && elapsed_[now] - elapsed_[now - 1] == period) {
+        return std::move(free_at_[now]);
+      }
+    }
+    return std::nullopt;
   }
 
  private:
@@ -86,6 +100,15 @@ class PeriodSearch {
   Mean lower_;
 };
 
+// Every device is free its own step after the moment at which all have reduced.
+std::vector<Time> free_after_barrier(const IterationMap& map) {
+  std::vector<Time> free_at;
+  for (std::size_t device = 0; device < map.devices(); ++device) {
+    free_at.push_back(map.step(device));
+  }
+  return free_at;
+}
+
 }  // namespace
 
 Time iteration_time(const TaskGraph& graph, const CostTable& costs) {
@@ -96,14 +119,19 @@ Time iteration_time(const TaskGraph& graph, const CostTable& costs) {
   if (costs.post_validation) {
     return PeriodSearch(graph, costs).run();
   }
-  // Every device is free its own step after the moment at which all had reduced.
   IterationMap map(graph, costs);
   std::vector<Time> reduced(map.devices());
   std::vector<std::uint16_t> source(map.devices());
-  std::vector<Time> free_at = costs.optimizer_step;
-  free_at.resize(map.devices(), 0);
-  map.apply(free_at, reduced, source);
+  map.apply(free_after_barrier(map), reduced, source);
   return *std::max_element(reduced.begin(), reduced.end());
+}
+
+std::optional<std::vector<Time>> steady_start(const TaskGraph& graph, const CostTable& costs,
+                                              Time period) {
+  if (costs.post_validation) {
+    return PeriodSearch(graph, costs).settle(period);
+  }
+  return free_after_barrier(IterationMap(graph, costs));
 }
 
 }  // namespace stagecraft

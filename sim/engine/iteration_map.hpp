@@ -29,6 +29,9 @@ class IterationMap {
   void apply(std::span<const Time> free_at, std::vector<Time>& reduced,
              std::vector<std::uint16_t>& source);
 
+  /// [tasks] ends of the tasks in the last pass.
+  [[nodiscard]] std::span<const Time> ends() const { return end_; }
+
   /// [P][P] the longest path from the start of the column's device to the end of the row's U with
   /// post-validation, kNoArc where there is none. P passes.
   [[nodiscard]] std::vector<Time> matrix();

@@ -109,12 +109,11 @@ std::optional<Time> period_with_post_validation(const Schedule& schedule, const 
 Time simulated_iteration_time(const Schedule& schedule, const TaskGraph& graph,
                               const CostTable& costs, const Timeline& timeline) {
   STAGECRAFT_CHECK(!graph.iteration_end && graph.iterations == 1, "one iteration without its end");
-  const std::vector<Time>& step = costs.optimizer_step;
   if (costs.post_validation) {
     if (const auto period = period_with_post_validation(schedule, costs)) {
       return *period;
     }
-  } else if (std::adjacent_find(step.begin(), step.end(), std::not_equal_to<>()) != step.end()) {
+  } else if (!iterations_alike(costs)) {
     if (const auto steps = simulate_chain(schedule, costs, 2)) {
       return steps->start[1].front() - steps->start[0].front();
     }

@@ -84,6 +84,23 @@ void check_sums(const Evaluation& evaluation) {
   }
 }
 
+// The idle time in the steady state is what is left of the period.
+void check_iteration_idle(const Evaluation& evaluation, const CostTable& costs) {
+  for (std::size_t d = 0; d < evaluation.devices.size(); ++d) {
+    const DeviceEvaluation& device = evaluation.devices[d];
+    const IdleByCause& causes = device.iteration_idle_by_cause;
+    const Time end = (costs.gradient_reduction.empty() ? 0 : costs.gradient_reduction[d]) +
+                     (costs.optimizer_step.empty() ? 0 : costs.optimizer_step[d]);
+    CHECK(std::accumulate(causes.begin(), causes.end(), Time{0}) ==
+          evaluation.iteration - device.busy - end);
+    CHECK(causes[static_cast<std::size_t>(IdleCause::kDrain)] == 0);
+    CHECK(*std::min_element(causes.begin(), causes.end()) >= 0);
+    if (costs.post_validation) {
+      CHECK(causes[static_cast<std::size_t>(IdleCause::kOptimizer)] == 0);
+    }
+  }
+}
+
 bool same(const IdleInterval& a, const IdleInterval& b) {
   return a.device == b.device && a.start == b.start && a.end == b.end && a.cause == b.cause &&
          a.waiting == b.waiting && a.waited_for == b.waited_for;
@@ -153,6 +170,38 @@ TEST_CASE("replay, simulate and the reference agree to the nanosecond") {
                      simulated.idle.end(), same));
     CHECK(replayed.timeline.transfers.size() == simulated.timeline.transfers.size());
   }
+}
+
+TEST_CASE("idle time in the steady state sums to the period") {
+  Random random(43);
+  int known = 0;
+  Time optimizer = 0;
+  for (int round = 0; round < 300; ++round) {
+    CAPTURE(round);
+    const Schedule schedule = test::random_schedule(random, test::random_pipeline(random));
+    CostTable costs = test::random_costs(random, schedule.pipeline);
+    costs.post_validation = random.chance(1, 2);
+    if (random.chance(1, 2)) {
+      costs.communication = Communication::kBlocking;
+    }
+    const bool alike = random.chance(1, 2);
+    for (std::int32_t device = 0; device < schedule.pipeline.devices; ++device) {
+      costs.gradient_reduction.push_back(random.uniform(0, 30));
+      costs.optimizer_step.push_back(alike ? 7 : random.uniform(0, 30));
+    }
+    const Evaluation evaluation = evaluate(schedule, costs);
+    REQUIRE_MESSAGE(evaluation.feasible, to_string(evaluation.problems));
+    if (evaluation.iteration_idle_known) {
+      ++known;
+      check_iteration_idle(evaluation, costs);
+      for (const DeviceEvaluation& device : evaluation.devices) {
+        optimizer +=
+            device.iteration_idle_by_cause[static_cast<std::size_t>(IdleCause::kOptimizer)];
+      }
+    }
+  }
+  CHECK(known > 150);
+  CHECK(optimizer > 0);
 }
 
 TEST_CASE("idle time and critical path sum up in every mode") {

@@ -1,7 +1,6 @@
 // One call from a schedule and its costs to everything that is reported about it.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -9,6 +8,7 @@
 #include "stagecraft/core/diagnostics.hpp"
 #include "stagecraft/cost/cost_table.hpp"
 #include "stagecraft/engine/critical_path.hpp"
+#include "stagecraft/engine/iteration.hpp"
 #include "stagecraft/engine/timeline.hpp"
 #include "stagecraft/schedule/schedule.hpp"
 
@@ -20,8 +20,11 @@ struct DeviceEvaluation {
   Time first_start = 0;
   Time last_end = 0;
   Bytes peak_memory = 0;
-  OpIndex peak_op = kNoOp;  ///< the op at whose start or end the peak is first reached
-  std::array<Time, kIdleCauseCount> idle_by_cause{};  ///< sums to idle exactly
+  OpIndex peak_op = kNoOp;      ///< the op at whose start or end the peak is first reached
+  IdleByCause idle_by_cause{};  ///< sums to idle exactly
+  /// Within one iteration of the steady state: sums to iteration - busy - G - U exactly, drain is
+  /// 0. All 0 unless Evaluation::iteration_idle_known.
+  IdleByCause iteration_idle_by_cause{};
 };
 
 struct LowerBound {
@@ -50,10 +53,12 @@ struct Evaluation {
   Diagnostics problems;
 
   Timeline timeline;
-  Time makespan = 0;             ///< first op start to last op end over all devices
-  Time span = 0;                 ///< max over devices of (last end - first start)
-  Time iteration = 0;            ///< steady-state period with gradient reduction and optimizer step
-  double bubble_fraction = 0.0;  ///< idle / (devices * makespan)
+  Time makespan = 0;   ///< first op start to last op end over all devices
+  Time span = 0;       ///< max over devices of (last end - first start)
+  Time iteration = 0;  ///< steady-state period with gradient reduction and optimizer step
+  /// False if the iteration time was not asked for, or iterations differ from one another.
+  bool iteration_idle_known = false;
+  double bubble_fraction = 0.0;       ///< idle / (devices * makespan)
   double bubble_fraction_span = 0.0;  ///< 1 - busy / (devices * span)
   LowerBound bound;
   double gap = 0.0;         ///< makespan / bound.makespan - 1; below 0 only if memory is exceeded

@@ -14,6 +14,11 @@
 // That is a ratio of integers p/q, q <= P; the period is reported as ceil(p/q) ns.
 #pragma once
 
+#include <array>
+#include <optional>
+#include <span>
+#include <vector>
+
 #include "stagecraft/core/units.hpp"
 #include "stagecraft/cost/cost_table.hpp"
 #include "stagecraft/engine/task_graph.hpp"
@@ -37,5 +42,31 @@ namespace stagecraft {
 ///     end (waiting for memory across iterations), the period with a barrier.
 [[nodiscard]] Time simulated_iteration_time(const Schedule& schedule, const TaskGraph& graph,
                                             const CostTable& costs, const Timeline& timeline);
+
+/// When every device is free for an iteration of the steady state where nothing is shared, [P] ns,
+/// relative to one another. None if the steady state repeats after several iterations only, or has
+/// not been reached after a dozen. `period` is iteration_time.
+[[nodiscard]] std::optional<std::vector<Time>> steady_start(const TaskGraph& graph,
+                                                            const CostTable& costs, Time period);
+
+/// True if all iterations run as the first one: all devices start every one of them together (no
+/// post-validation, U of one length).
+[[nodiscard]] bool iterations_alike(const CostTable& costs);
+
+using IdleByCause = std::array<Time, kIdleCauseCount>;
+
+/// Idle time of every device within one iteration of the steady state, [P], by cause: fill from
+/// when the device is free until its first op, optimizer from the end of its G until it may step,
+/// the rest between its ops; no drain. Sums to period - busy - G - U exactly. `timeline` and its
+/// `idle` intervals are of one iteration that starts at `free_at`, [P].
+[[nodiscard]] std::vector<IdleByCause> iteration_idle(const TaskGraph& graph,
+                                                      const CostTable& costs, Time period,
+                                                      std::span<const Time> free_at,
+                                                      const Timeline& timeline,
+                                                      std::span<const IdleInterval> idle);
+
+/// The same where nothing is shared; empty where steady_start has none.
+[[nodiscard]] std::vector<IdleByCause> iteration_idle(const TaskGraph& graph,
+                                                      const CostTable& costs, Time period);
 
 }  // namespace stagecraft
