@@ -178,6 +178,9 @@ Result<Schedule> generate_greedy(const GeneratorInput& input) {
   if (auto misfit = refuse_fused_costs(input.costs, "greedy")) {
     return *misfit;
   }
+  if (auto misfit = refuse_endless(pipeline, input.costs, "greedy")) {
+    return *misfit;
+  }
   const Result<GreedyOptions> options = read_options(input);
   if (!options.ok()) {
     return options.failures();

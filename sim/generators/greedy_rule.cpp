@@ -7,7 +7,7 @@
 #include <queue>
 #include <utility>
 
-#include "order.hpp"
+#include "zb_order.hpp"
 
 namespace stagecraft {
 namespace {
@@ -254,7 +254,7 @@ class GreedyLoop {
               ? run_.gaps.weight
               : (chosen.kind == kF ? run_.gaps.forward
                                    : run_.gaps.backward)[static_cast<std::size_t>(u.microbatch)];
-      gap += now_ - device.free;
+      gap = saturating_add(gap, now_ - device.free);
     }
     device.latest_kind = chosen.kind;
     device.latest_stage = s;
@@ -323,8 +323,9 @@ class GreedyLoop {
 }  // namespace
 
 Time GreedyGaps::total() const {
-  return std::accumulate(forward.begin(), forward.end(), Time{0}) +
-         std::accumulate(backward.begin(), backward.end(), Time{0}) + weight;
+  return std::accumulate(forward.begin(), forward.end(),
+                         std::accumulate(backward.begin(), backward.end(), weight, saturating_add),
+                         saturating_add);
 }
 
 GreedyRun run_greedy(const Pipeline& pipeline, const CostTable& costs, const GreedyRule& rule) {

@@ -66,7 +66,7 @@ LineTimes LineTimer::run(const LineCosts& costs, const LineOrder& order) {
     times.complete = times.complete && cursor.next == order[s].size();
     const Time span = cursor.free - cursor.first_start;
     times.makespan = std::max(times.makespan, cursor.free);
-    times.sum_of_ends += cursor.free;
+    times.sum_of_ends = saturating_add(times.sum_of_ends, cursor.free);
     times.span = std::max(times.span, span);
     times.makespan_with_update =
         std::max(times.makespan_with_update, cursor.free + costs.after_end[s]);

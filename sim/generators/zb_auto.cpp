@@ -270,6 +270,9 @@ Result<Schedule> generate_zb_auto(const GeneratorInput& input) {
   if (auto misfit = refuse_fused_costs(input.costs, "zb-auto")) {
     return *misfit;
   }
+  if (auto misfit = refuse_endless(pipeline, input.costs, "zb-auto")) {
+    return *misfit;
+  }
   const Result<ZbOptions> options = read_options(input);
   if (!options.ok()) {
     return options.failures();

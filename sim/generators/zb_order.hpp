@@ -16,6 +16,18 @@ namespace stagecraft {
 [[nodiscard]] std::optional<Diagnostic> refuse_fused_costs(const CostTable& costs,
                                                            std::string_view schedule);
 
+/// A diagnostic if all ops and transfers of an iteration, or all its activations, add up to more
+/// than 2^60 ns or bytes: times of an order could overflow.
+[[nodiscard]] std::optional<Diagnostic> refuse_endless(const Pipeline& pipeline,
+                                                       const CostTable& costs,
+                                                       std::string_view schedule);
+
+/// a + b, or the largest number there is; a and b are not negative.
+[[nodiscard]] inline std::int64_t saturating_add(std::int64_t a, std::int64_t b) {
+  std::int64_t sum = 0;
+  return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
 /// B or W of all slices of a micro-batch, last slice first.
 void put_split(OrderWriter& writer, OpKind kind, std::int32_t microbatch, std::int32_t stage);
 

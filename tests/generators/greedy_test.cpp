@@ -179,6 +179,11 @@ TEST_SUITE("generators") {
     CostTable fused = uniform_costs(pipeline, 1, 1, 1);
     fused.split_backward = false;
     CHECK(test::refused("greedy", pipeline, fused).find("backward_weight") != std::string::npos);
+    const Time long_time = kLargestQuantity;
+    for (const char* name : {"greedy", "zb-auto"}) {
+      CHECK(test::refused(name, pipeline, uniform_costs(pipeline, long_time, long_time, long_time))
+                .find("add up to more than 2^60 ns") != std::string::npos);
+    }
     CHECK(test::refused("greedy", pipeline, uniform_costs(pipeline, 1, 1, 1),
                         {{"defer", "maybe"}, {"exempt_trials", "-1"}})
               .find("exempt_trials") != std::string::npos);
