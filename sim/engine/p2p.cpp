@@ -4,7 +4,9 @@
 
 #include <fmt/core.h>
 
+#include "engine/p2p_aligned.hpp"
 #include "engine/p2p_lowering.hpp"
+#include "engine/p2p_nominal.hpp"
 #include "engine/p2p_repair.hpp"
 #include "stagecraft/core/check.hpp"
 
@@ -62,7 +64,8 @@ class Batched {
   // after them, and the backward of a pair.
   [[nodiscard]] std::size_t unit_length(const std::vector<OpIndex>& list, std::size_t i) const {
     std::size_t end = i;
-    while (end + 1 < list.size() && !builder_.talks(list[end])) {
+    while (end + 1 < list.size() && !builder_.talks(list[end]) &&
+           !builder_.ends_iteration(list[end])) {
       ++end;
     }
     if (ahead_ && !single_ && end + 1 < list.size() &&
@@ -126,8 +129,12 @@ class Batched {
 
 class Overlapped {
  public:
-  Overlapped(P2pBuilder& builder, bool ahead, std::int32_t device)
-      : builder_(builder), ahead_(ahead), device_(device), list_(builder.list(device)) {}
+  Overlapped(P2pBuilder& builder, bool ahead, bool relaxed, std::int32_t device)
+      : builder_(builder),
+        ahead_(ahead),
+        relaxed_(relaxed),
+        device_(device),
+        list_(builder.list(device)) {}
 
   void run() {
     for (std::size_t i = 0; i < list_.size(); ++i) {
@@ -212,7 +219,9 @@ class Overlapped {
       if (fresh_[side].empty()) {
         continue;
       }
-      if (steady) {
+      if (relaxed_) {
+        pending_[side].insert(pending_[side].end(), fresh_[side].begin(), fresh_[side].end());
+      } else if (steady) {
         builder_.wait(pending_[side]);
         pending_[side] = fresh_[side];
       } else {
@@ -229,7 +238,8 @@ class Overlapped {
   }
 
   P2pBuilder& builder_;
-  bool ahead_;  // receive around the ring ahead of need
+  bool ahead_;    // receive around the ring ahead of need
+  bool relaxed_;  // wait for sends at the end only
   std::int32_t device_;
   const std::vector<OpIndex>& list_;
   std::vector<P2pMember> fresh_[2];    // sends just posted, by side: activations, gradients
@@ -246,7 +256,7 @@ P2pProgram lower(const Schedule& schedule, const TaskGraph& graph, P2pLowering l
   const bool single = one_stage_per_device(schedule);
   for (std::int32_t device = 0; device < graph.devices; ++device) {
     if (lowering == P2pLowering::kOverlap) {
-      Overlapped(builder, ahead, device).run();
+      Overlapped(builder, ahead, false, device).run();
     } else {
       Batched(builder, lowering, single, ahead, device).run();
     }
@@ -255,15 +265,34 @@ P2pProgram lower(const Schedule& schedule, const TaskGraph& graph, P2pLowering l
   return builder.take();
 }
 
+P2pProgram lower_relaxed(const Schedule& schedule, const TaskGraph& graph) {
+  P2pBuilder builder(schedule, graph);
+  for (std::int32_t device = 0; device < graph.devices; ++device) {
+    Overlapped(builder, false, true, device).run();
+    builder.end_device();
+  }
+  return builder.take();
+}
+
 }  // namespace
 
 P2pProgram lower_p2p(const Schedule& schedule, const TaskGraph& graph, P2pLowering lowering) {
-  P2pProgram program = lower(schedule, graph, lowering, true);
   const bool batched = lowering == P2pLowering::kBatched;
-  if ((batched || lowering == P2pLowering::kOverlap) && !move_late_receives_up(program, batched)) {
+  P2pProgram program = lower(schedule, graph, lowering, true);
+  if (!batched && lowering != P2pLowering::kOverlap) {
+    return program;
+  }
+  if (!move_late_receives_up(graph, program, batched)) {
     // Otherwise only a receive ahead of its need can stop it.
     program = lower(schedule, graph, lowering, false);
-    STAGECRAFT_CHECK(move_late_receives_up(program, batched), "an order that can run");
+    STAGECRAFT_CHECK(move_late_receives_up(graph, program, batched), "an order that can run");
+  }
+  const Time cost = nominal_makespan(graph, program);
+  if (cost > nominal_makespan(graph)) {
+    P2pProgram other = batched ? lower_aligned(schedule, graph) : lower_relaxed(schedule, graph);
+    if (move_late_receives_up(graph, other, batched) && nominal_makespan(graph, other) < cost) {
+      return other;
+    }
   }
   return program;
 }

@@ -18,6 +18,10 @@ class P2pBuilder {
   [[nodiscard]] const std::vector<OpIndex>& list(std::int32_t device) const {
     return lists_[static_cast<std::size_t>(device)];
   }
+  /// Messages of every channel in the order of their sends.
+  [[nodiscard]] const std::vector<std::vector<std::uint32_t>>& channels() const {
+    return channels_;
+  }
   [[nodiscard]] OpKind kind(OpIndex op) const { return graph_.kind[op]; }
   [[nodiscard]] const P2pMessage& message(const P2pMember& member) const {
     return program_.messages[member.message];
@@ -34,6 +38,12 @@ class P2pBuilder {
 
   /// True for ops whose kind sends or receives.
   [[nodiscard]] bool talks(OpIndex op) const { return activation_side(op) || gradient_side(op); }
+
+  /// True for G and U, which wait for other devices: no receive may stand before them for an op
+  /// after them.
+  [[nodiscard]] bool ends_iteration(OpIndex op) const {
+    return kind(op) == OpKind::kGradientReduce || kind(op) == OpKind::kOptimizer;
+  }
 
   /// True if a forward and the backward after it are one step of the steady state (p2p.hpp).
   [[nodiscard]] bool steady_pair(OpIndex forward, OpIndex backward) const;

@@ -9,14 +9,16 @@ namespace {
 
 class Repair {
  public:
-  Repair(P2pProgram& program, bool one_call)
-      : program_(program),
+  Repair(const TaskGraph& graph, P2pProgram& program, bool one_call)
+      : graph_(graph),
+        program_(program),
         one_call_(one_call),
         step_(program.offsets.begin(), program.offsets.end() - 1),
         queued_(step_.size(), true),
         sent_(program.messages.size(), false),
         received_(program.messages.size(), false),
-        moved_(program.messages.size(), false) {
+        moved_(program.messages.size(), false),
+        reduced_(graph.size(), false) {
     for (std::size_t device = 0; device < step_.size(); ++device) {
       queue_.push_back(device);
     }
@@ -81,9 +83,30 @@ class Repair {
     }
   }
 
+  // Optimizer steps wait for the gradient reductions of others; what else an op needs is received
+  // or stands before it.
+  bool run_op(OpIndex op) {
+    if (graph_.kind[op] == OpKind::kGradientReduce) {
+      reduced_[op] = true;
+      for (std::int32_t device = 0; device < graph_.devices; ++device) {
+        wake(device);
+      }
+    }
+    const auto edges = graph_.edges_of(op);
+    return graph_.kind[op] != OpKind::kOptimizer ||
+           std::all_of(edges.begin(), edges.end(),
+                       [this](const TaskEdge& edge) { return reduced_[edge.producer]; });
+  }
+
   void advance(std::size_t device) {
     for (std::size_t& at = step_[device]; at < program_.offsets[device + 1]; ++at) {
       const P2pStep& step = program_.steps[at];
+      if (step.kind == P2pStepKind::kOp) {
+        if (!run_op(step.first)) {
+          return;
+        }
+        continue;
+      }
       const auto members = program_.members_of(step);
       if (step.kind == P2pStepKind::kPost) {
         for (const P2pMember& member : members) {
@@ -101,7 +124,8 @@ class Repair {
   // The first send in order of devices that waits for its receiver.
   bool move_one() {
     for (std::size_t device = 0; device < step_.size(); ++device) {
-      if (step_[device] == program_.offsets[device + 1]) {
+      if (step_[device] == program_.offsets[device + 1] ||
+          program_.steps[step_[device]].kind != P2pStepKind::kWait) {
         continue;
       }
       for (const P2pMember& member : program_.members_of(program_.steps[step_[device]])) {
@@ -138,6 +162,13 @@ class Repair {
   void copy_step(std::size_t i, P2pProgram& result) const {
     const P2pStep& step = program_.steps[i];
     if (step.kind == P2pStepKind::kOp) {
+      // A device stands at an op only if that is an optimizer step.
+      if (const auto extra = extra_.find(i); extra != extra_.end()) {
+        add_step(P2pStepKind::kPost, extra->second, result);
+        if (one_call_) {
+          add_step(P2pStepKind::kWait, extra->second, result);
+        }
+      }
       result.steps.push_back(step);
       return;
     }
@@ -170,12 +201,14 @@ class Repair {
     result.members.insert(result.members.end(), members.begin(), members.end());
   }
 
+  const TaskGraph& graph_;
   P2pProgram& program_;
   bool one_call_;
   std::vector<std::size_t> step_;   // [P] where each device stands
   std::vector<std::size_t> queue_;  // devices that may go on
   std::vector<bool> queued_;
   std::vector<bool> sent_, received_, moved_;  // [messages]
+  std::vector<bool> reduced_;                  // [tasks] G that ran
   // Messages in the order of their sends, the first one last; received ones are dropped there.
   std::vector<std::vector<std::uint32_t>> channels_;
   std::map<std::size_t, std::vector<P2pMember>> extra_;  // by step: receives that join it
@@ -183,8 +216,8 @@ class Repair {
 
 }  // namespace
 
-bool move_late_receives_up(P2pProgram& program, bool one_call) {
-  return Repair(program, one_call).run();
+bool move_late_receives_up(const TaskGraph& graph, P2pProgram& program, bool one_call) {
+  return Repair(graph, program, one_call).run();
 }
 
 }  // namespace stagecraft

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "stagecraft/engine/p2p.hpp"
+#include "stagecraft/engine/task_graph.hpp"
 
 namespace stagecraft {
 
@@ -9,6 +10,7 @@ namespace stagecraft {
 /// receiver would post only later, the receive moves up to the call at which the receiver stands
 /// (`one_call`: into that call, otherwise ahead of it), and the run goes on. Returns false, with
 /// the program as it was, if it stops for another reason.
-[[nodiscard]] bool move_late_receives_up(P2pProgram& program, bool one_call);
+[[nodiscard]] bool move_late_receives_up(const TaskGraph& graph, P2pProgram& program,
+                                         bool one_call);
 
 }  // namespace stagecraft

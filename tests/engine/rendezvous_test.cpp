@@ -1,7 +1,11 @@
 // Sends and receives as calls: the same batches as Megatron-LM's recorded programs, their times,
 // and the deadlocks of unbatched orders.
 #include <algorithm>
-#include <cmath>
+#include <map>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include <doctest/doctest.h>
 
@@ -124,6 +128,29 @@ TEST_CASE("rendezvous makespans of Megatron-LM's programs") {
   CHECK(compared >= 16);
 }
 
+TEST_CASE("rendezvous makespans of DualPipe's orders") {
+  for (const char* name : {"DualPipe", "DualPipeV"}) {
+    const bool vee = std::string_view(name) == "DualPipeV";
+    for (const test::GoldenRow& row : test::golden_rows("DualPipe", name)) {
+      if (row.at("schedule") != name) {
+        continue;
+      }
+      const Pipeline pipeline =
+          make_pipeline(row.integer("P"), vee ? 2 : 1, row.integer("M"),
+                        vee ? PlacementKind::kVee : PlacementKind::kBidirectional)
+              .value();
+      CostTable costs = costs_of(row, pipeline);
+      costs.backward_input = Grid::constant(row.times("B").at(0));
+      costs.backward_weight = Grid::constant(row.times("W").at(0));
+      costs.overlapped = Grid::constant(row.times("OV").at(0));
+      costs.overlapped_given = true;
+      const Schedule schedule = generated(vee ? "dualpipev" : "dualpipe", pipeline, costs);
+      CAPTURE(row.at("case_id"));
+      CHECK(makespan(simulate(schedule, costs)) == row.times("ref_rdv_makespan").at(0));
+    }
+  }
+}
+
 TEST_CASE("batched calls cost more than overlapped ones") {
   const Pipeline pipeline = loop(4, 2, 8);
   const auto both = [&](Time latency) {
@@ -168,6 +195,115 @@ TEST_CASE("unbatched blocking orders deadlock, but for parity with 1F1B and two 
     CHECK(runs(program, P2pLowering::kParity) == (program.chunks == 1 || program.devices == 2));
     CHECK(runs(program, P2pLowering::kBatched));
     CHECK(runs(program, P2pLowering::kOverlap));
+  }
+}
+
+TEST_CASE("every order that can run at all runs with batched and with overlapped calls") {
+  Random random(61);
+  int deadlocks = 0;
+  for (int i = 0; i < 200; ++i) {
+    const Pipeline pipeline = test::random_pipeline(random);
+    Schedule schedule = test::random_schedule(random, pipeline);
+    CostTable costs = test::random_costs(random, pipeline);
+    const test::ReferenceTimes expected = test::reference_times(schedule, costs);
+    costs.communication = Communication::kRendezvous;
+    for (const P2pLowering lowering : {P2pLowering::kBatched, P2pLowering::kOverlap,
+                                       P2pLowering::kSendFirst, P2pLowering::kParity}) {
+      schedule.p2p = lowering;
+      const SimulationResult result = simulate(schedule, costs);
+      if (lowering == P2pLowering::kBatched || lowering == P2pLowering::kOverlap) {
+        REQUIRE(result.complete());
+      }
+      if (!result.complete()) {
+        ++deadlocks;
+        CHECK(result.outcome == Outcome::kDeadlock);
+        CHECK(result.problems.size() == 1);
+        continue;
+      }
+      for (std::size_t k = 0; k < schedule.ops.size(); ++k) {
+        REQUIRE(result.timeline.start[k] >= expected.start[k]);
+        const OpWait& wait = result.waits[k];
+        REQUIRE(result.timeline.start[k] == std::max(wait.arrived, wait.stream_free));
+      }
+      for (const Transfer& transfer : result.timeline.transfers) {
+        REQUIRE(transfer.start >= result.timeline.end[transfer.producer]);
+        REQUIRE(transfer.end <= result.timeline.start[transfer.consumer]);
+      }
+    }
+  }
+  CHECK(deadlocks > 20);
+}
+
+TEST_CASE("both sides of a channel post its messages in one order, each once") {
+  Random random(62);
+  for (int i = 0; i < 100; ++i) {
+    const Pipeline pipeline = test::random_pipeline(random);
+    const Schedule schedule = test::random_schedule(random, pipeline);
+    GraphOptions options;
+    options.iterations = 2;
+    options.iteration_end = true;
+    const TaskGraph graph =
+        build_task_graph(schedule, test::random_costs(random, pipeline), options).value();
+    for (const P2pLowering lowering : {P2pLowering::kBatched, P2pLowering::kOverlap,
+                                       P2pLowering::kRecvFirst, P2pLowering::kParity}) {
+      const P2pProgram program = lower_p2p(schedule, graph, lowering);
+      using Channel = std::tuple<std::int32_t, std::int32_t, bool>;
+      std::map<Channel, std::vector<std::uint32_t>> posted[2];
+      std::vector<int> waits(program.messages.size(), 0);
+      std::size_t ops = 0;
+      for (const P2pStep& step : program.steps) {
+        ops += step.kind == P2pStepKind::kOp ? 1U : 0U;
+        if (step.kind == P2pStepKind::kOp) {
+          continue;
+        }
+        for (const P2pMember& member : program.members_of(step)) {
+          const P2pMessage& m = program.messages[member.message];
+          if (step.kind == P2pStepKind::kPost) {
+            posted[member.send ? 1 : 0][{m.from_device, m.to_device, m.gradient}].push_back(
+                member.message);
+          } else {
+            ++waits[member.message];
+          }
+        }
+      }
+      CHECK(posted[0] == posted[1]);
+      std::size_t total = 0;
+      for (const auto& [channel, messages] : posted[0]) {
+        total += messages.size();
+      }
+      CHECK(total == program.messages.size());
+      CHECK(std::all_of(waits.begin(), waits.end(), [](int count) { return count == 2; }));
+      std::size_t compute = 0;
+      for (const OpKind kind : graph.kind) {
+        compute += is_copy(kind) ? 0U : 1U;
+      }
+      CHECK(ops == compute);
+    }
+  }
+}
+
+TEST_CASE("iterations follow each other in rendezvous mode") {
+  const Pipeline pipeline = loop(4, 2, 8);
+  const CostTable costs = rendezvous_costs(pipeline, 1000, 2000, 100);
+  const Schedule schedule = generated("interleaved", pipeline, costs);
+  GraphOptions options;
+  options.iterations = 3;
+  options.iteration_end = true;
+  const TaskGraph graph = build_task_graph(schedule, costs, options).value();
+  const SimulationResult result = simulate(schedule, graph, costs);
+  REQUIRE(result.complete());
+  CHECK(*std::max_element(result.timeline.end.begin(), result.timeline.end.end()) == 3 * 59500);
+
+  Random random(63);
+  for (int i = 0; i < 100; ++i) {
+    const Pipeline any = test::random_pipeline(random);
+    Schedule order = test::random_schedule(random, any);
+    CostTable some = test::random_costs(random, any);
+    some.post_validation = random.chance(1, 2);
+    some.communication = Communication::kRendezvous;
+    const TaskGraph chained = build_task_graph(order, some, options).value();
+    order.p2p = random.chance(1, 2) ? P2pLowering::kBatched : P2pLowering::kOverlap;
+    CHECK(simulate(order, chained, some).complete());
   }
 }
 
