@@ -8,8 +8,8 @@
 //              reload that is waited for is a transfer (its data is on the way), and so are the
 //              device's own sends in blocking mode, even while a producer still runs
 //   memory     from then on (policy wait); also while the reload that is waited for lacks memory
-//   optimizer  before an optimizer step, which waits for the gradient reductions of others: in graphs
-//              with an iteration end, and within the steady state (iteration_idle)
+//   optimizer  before an optimizer step, which waits for the gradient reductions of others: in
+//              graphs with an iteration end, and within the steady state (iteration_idle)
 #pragma once
 
 #include <span>
