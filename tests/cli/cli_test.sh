@@ -96,6 +96,9 @@ files() {
   check "a failed run leaves the file alone" cmp -s a.json before.json
   run 0 simulate "$unit" --json -
   check "- is standard output" has "$out" '"fingerprint"'
+  check "and has it for itself" test "$(printf '%s' "$out" | tail -n 1)" = "}"
+  run 2 simulate "$unit" --json - --trace -
+  check "one result on standard output" empty "$out"
 }
 
 overrides() {

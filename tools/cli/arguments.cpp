@@ -34,7 +34,8 @@ void add_outputs(CLI::App& command, Arguments& arguments) {
   const auto file = [&](const char* name, std::string& target, const char* help) {
     command.add_option(name, target, help)->type_name("FILE");
   };
-  file("--json", arguments.json, "write the result as JSON (- is standard output)");
+  file("--json", arguments.json,
+       "write the result as JSON (-: to standard output, and nothing else there)");
   file("--trace", arguments.trace, "write a Chrome/Perfetto trace");
   file("--html", arguments.html, "write an interactive page");
   file("--svg", arguments.svg, "write a static picture of the timeline");

@@ -77,9 +77,12 @@ int run_compare(const Arguments& arguments) {
   if (const int written = write_outputs(arguments, runs, json); written != kDone) {
     return written;
   }
-  const int printed = print(arguments.format == "json"
-                                ? json
-                                : compare_table(runs, {.wide = arguments.wide, .reasons = true}));
+  const auto text = [&] {
+    return arguments.format == "json"
+               ? json
+               : compare_table(runs, {.wide = arguments.wide, .reasons = true});
+  };
+  const int printed = output_is_taken(arguments) ? kDone : print(text());
   if (printed != kDone || best_run(runs) < runs.size()) {
     return printed;
   }

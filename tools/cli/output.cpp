@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 
 #include <fmt/core.h>
 
@@ -33,6 +34,11 @@ int print(std::string_view text) {
   return write("-", text);
 }
 
+bool output_is_taken(const Arguments& arguments) {
+  return arguments.json == "-" || arguments.trace == "-" || arguments.html == "-" ||
+         arguments.svg == "-";
+}
+
 int write_outputs(const Arguments& arguments, std::span<const Run> runs, std::string_view json) {
   struct Output {
     const std::string& path;
@@ -42,6 +48,10 @@ int write_outputs(const Arguments& arguments, std::span<const Run> runs, std::st
                             {arguments.trace, [&] { return chrome_trace(runs); }},
                             {arguments.html, [&] { return html_page(runs); }},
                             {arguments.svg, [&] { return svg_timeline(runs); }}};
+  const auto to_output = [](const Output& output) { return output.path == "-"; };
+  if (std::count_if(std::begin(outputs), std::end(outputs), to_output) > 1) {
+    return fail({bad_input("two results on standard output, expected one `-` at most")});
+  }
   for (const Output& output : outputs) {
     if (output.path.empty()) {
       continue;

@@ -15,6 +15,10 @@ namespace stagecraft::cli {
 /// Prints a result to standard output.
 [[nodiscard]] int print(std::string_view text);
 
+/// True if a result was asked for on standard output by `-`, which then has it for itself, so that
+/// it can be piped.
+[[nodiscard]] bool output_is_taken(const Arguments& arguments);
+
 /// Writes the pictures and traces that were asked for, and `json` where --json says. Returns 0 or
 /// the exit status of the first failure.
 [[nodiscard]] int write_outputs(const Arguments& arguments, std::span<const Run> runs,

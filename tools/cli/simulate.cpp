@@ -24,6 +24,9 @@ int run_simulate(const Arguments& arguments) {
   if (const int written = write_outputs(arguments, {&run, 1}, json); written != kDone) {
     return written;
   }
+  if (output_is_taken(arguments)) {
+    return status;
+  }
   if (arguments.format == "json") {
     const int printed = print(json);
     return printed == kDone ? status : printed;
