@@ -200,7 +200,7 @@ function drawRow(painter, run, model, layout, device, options) {
 }
 
 function drawPath(painter, run, model, layout) {
-  const {path, ops} = model;
+  const {path} = model;
   const {theme, view} = painter;
   let k = Math.max(0, lowerBound(path.end, view.start, 0, path.n));
   let lastX = -1;
@@ -213,8 +213,9 @@ function drawPath(painter, run, model, layout) {
     const from = lastY < 0 ? middle : lastY;
     if (path.kind[k] === 0) {
       if (lastY >= 0 && lastY !== middle) painter.line(x0, from, x0, middle, theme.ink, 1.5);
-      const kind = ops.kind[path.op[k]];
-      painter.fill(theme.ops[2 * (kind === KIND.PAIR ? KIND.BW : kind)], x0, y, Math.max(1, x1 - x0), layout.row);
+      const device = deviceOf(run, path.op[k]);
+      const track = [model.compute[device], model.copies[device]].find((t) => t.item[t.before(path.start[k])] === path.op[k]);
+      if (track) painter.opBox(model, track, track.before(path.start[k]), painter.x(path.start[k]), painter.x(path.end[k]), y, layout.row, false);
       painter.context.strokeStyle = theme.ink;
       painter.context.lineWidth = 1.5;
       if (x1 - x0 > 3) painter.context.strokeRect(x0 + 0.75, y + 0.75, x1 - x0 - 1.5, layout.row - 1.5);
