@@ -12,6 +12,10 @@ Run make_run(const PreparedRun& prepared, Evaluation evaluation) {
   run.scenario = prepared.scenario;
   run.schedule = prepared.schedule;
   run.note = prepared.recut;
+  if (prepared.pipeline.bidirectional()) {
+    run.note += run.note.empty() ? "" : "; ";
+    run.note += "every stage is on two devices, so parameters are held twice";
+  }
   run.memory_given = prepared.costs.memory.given;
   run.capacity = prepared.costs.memory.capacity;
   run.evaluation = std::move(evaluation);

@@ -64,6 +64,16 @@ TEST_CASE("runs are ranked: feasible, then exceeding memory, then without a time
   CHECK(best_run(std::span(runs).subspan(1, 1)) == 1);
 }
 
+TEST_CASE("a bidirectional run says that it holds parameters twice") {
+  PreparedRun prepared;
+  prepared.pipeline = make_pipeline(4, 1, 8, PlacementKind::kBidirectional).value();
+  prepared.recut = "1 chunk per device";
+  CHECK(make_run(prepared, {}).note ==
+        "1 chunk per device; every stage is on two devices, so parameters are held twice");
+  prepared.pipeline.placement = PlacementKind::kLoop;
+  CHECK(make_run(prepared, {}).note == "1 chunk per device");
+}
+
 TEST_CASE("the table marks the winner and says why the rest lose") {
   std::vector<Run> runs = three_runs();
   const std::string table = compare_table(runs);

@@ -16,7 +16,7 @@ function timeUnit(ns) {
 }
 function timeText(ns) {
   const [unit, divisor] = timeUnit(ns);
-  return `${trimmed(ns / divisor, 3)} ${unit}`;
+  return `${trimmed(ns / divisor, 3)}\u00a0${unit}`;
 }
 function memoryUnit(bytes) {
   const size = Math.abs(bytes);
@@ -25,9 +25,9 @@ function memoryUnit(bytes) {
 }
 function memoryText(bytes) {
   const [unit, divisor] = memoryUnit(bytes);
-  return `${trimmed(bytes / divisor, 2)} ${unit}`;
+  return `${trimmed(bytes / divisor, 2)}\u00a0${unit}`;
 }
-const percentText = (fraction) => `${(100 * fraction).toFixed(1)} %`;
+const percentText = (fraction) => `${(100 * fraction).toFixed(1)}\u00a0%`;
 const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => ({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}[c]));
 
 function unitText(kind, microbatch, direction, stage, slice) {
