@@ -154,7 +154,7 @@ std::string idle_sentences(const Evaluation& e) {
     text += "  " + report::device_idle_text(e, order[i], waits) + "\n";
   }
   if (order.size() > kIdleSentences) {
-    text += fmt::format("  the other {} idle less\n", order.size() - kIdleSentences);
+    text += fmt::format("  the other {} idle no more than these\n", order.size() - kIdleSentences);
   }
   return text;
 }
