@@ -108,6 +108,9 @@ class GreedyLoop {
       }
       committed_[d] += stage.slot;
     }
+    for (std::int32_t s = 1; s < pipeline_.stages; ++s) {
+      latency_.push_back(costs_.latency(pipeline_, s - 1, s));
+    }
     const std::size_t cells = stages_.size() * forward_units_.size();
     ends_[kF].assign(cells, 0);
     ends_[kB].assign(cells, 0);
@@ -141,14 +144,15 @@ class GreedyLoop {
       return rank < here.started[kB];
     }
     if (kind == kF) {
-      return s == 0 || (rank < stage(s - 1).started[kF] &&
-                        ends_[kF][cell(s - 1, rank)] + costs_.latency(pipeline_, s - 1, s) <= now_);
+      return s == 0 ||
+             (rank < stage(s - 1).started[kF] &&
+              ends_[kF][cell(s - 1, rank)] + latency_[static_cast<std::size_t>(s - 1)] <= now_);
     }
     if (s == pipeline_.stages - 1) {
       return forward_rank_[static_cast<std::size_t>(rank)] < here.started[kF];
     }
     return rank < stage(s + 1).started[kB] &&
-           ends_[kB][cell(s + 1, rank)] + costs_.latency(pipeline_, s + 1, s) <= now_;
+           ends_[kB][cell(s + 1, rank)] + latency_[static_cast<std::size_t>(s)] <= now_;
   }
 
   /// What a device's activations occupy or keep free for a stage: never less than one slot, so that
@@ -199,17 +203,18 @@ class GreedyLoop {
            std::pair(stage(b.stage).started[b.kind], b.stage);
   }
 
+  [[nodiscard]] bool waits_for_memory(const DeviceState& device) const {
+    return std::any_of(device.stages.begin(), device.stages.end(), [&](std::int32_t s) {
+      return stage(s).started[kF] < static_cast<std::int32_t>(forward_units_.size()) && !fits(s);
+    });
+  }
+
   [[nodiscard]] Candidate pick(const DeviceState& device) const {
-    bool critical = false;
-    for (const std::int32_t s : device.stages) {
-      critical =
-          critical ||
-          (stage(s).started[kF] < static_cast<std::int32_t>(forward_units_.size()) && !fits(s));
-    }
     const bool after_backward = device.latest_stage >= 0 && device.latest_kind == kB;
     const std::array<Kind, 3> order =
-        !after_backward ? std::array{kB, kF, kW}
-                        : (critical ? std::array{kW, kF, kB} : std::array{kF, kB, kW});
+        !after_backward
+            ? std::array{kB, kF, kW}
+            : (waits_for_memory(device) ? std::array{kW, kF, kB} : std::array{kF, kB, kW});
     Candidate first_deferred;
     for (const Kind kind : order) {
       Candidate best;
@@ -292,7 +297,7 @@ class GreedyLoop {
     if (target < 0 || target == pipeline_.stages) {
       return;
     }
-    const Time arrival = end + costs_.latency(pipeline_, s, target);
+    const Time arrival = end + latency_[static_cast<std::size_t>(std::min(s, target))];
     const auto d = static_cast<std::size_t>(stage(target).device);
     // A device that is busy beyond the arrival wakes by itself.
     if (devices_[d].free < arrival) {
@@ -311,6 +316,7 @@ class GreedyLoop {
   std::vector<StageState> stages_;
   std::vector<DeviceState> devices_;
   std::array<std::vector<Time>, 2> ends_;  ///< [F, B] by (stage, rank)
+  std::vector<Time> latency_;              ///< [S-1] 0 within a device
   std::vector<Bytes> committed_;           ///< [P] sum over stages of max(held, slot)
   std::vector<Bytes> room_;                ///< [P] capacity above the resident part
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
