@@ -220,7 +220,7 @@ class Candidates {
     const auto [first_bound, second_bound] = bounds();
     const bool span = objective_ == Objective::kSpan;
     const auto mend = [&](LineOrder order, Time first, Time second) {
-      if (order.front().size() == static_cast<std::size_t>(3 * costs_.microbatches)) {
+      if (order.front().size() == 3 * static_cast<std::size_t>(costs_.microbatches)) {
         repair_line(costs_, span ? LineGoal{first, second} : LineGoal{second, first}, budget,
                     order);
         offer(std::move(order));
