@@ -4,7 +4,7 @@
 #include <charconv>
 #include <optional>
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include "reader.hpp"
 
