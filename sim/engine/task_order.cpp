@@ -36,6 +36,8 @@ class Walk {
     result.order.reserve(graph_.size());
     std::vector<Stream> ready;
     std::vector<Stream> next;
+    ready.reserve(streams_);
+    next.reserve(streams_);
     for (Stream stream = 0; stream < streams_; ++stream) {
       ready.push_back(stream);
     }

@@ -188,10 +188,10 @@ TEST_CASE("a device that holds k units runs at most k units per way to the last 
     costs.memory.backward_weight = Grid::constant(0);
     const LowerBound bound = lower_bound(pipeline, costs, kFused);
     // A unit lives for 4 * 9; 12 of them share `units` places.
-    const Time expected = 12 * 36 / units;
+    const Time expected = Time{12} * 36 / units;
     CHECK(bound.device_load == 15 * 9);
     CHECK(bound.memory_limited == (expected > 15 * 9 ? expected : 0));
-    CHECK(bound.makespan == std::max<Time>(expected, 15 * 9));
+    CHECK(bound.makespan == std::max(expected, Time{15} * 9));
   }
   costs.memory.capacity = {1, 100, 100, 100};
   CHECK(lower_bound(pipeline, costs, kFused).memory_limited == kNever);
