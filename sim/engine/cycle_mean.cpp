@@ -1,7 +1,6 @@
 #include "engine/cycle_mean.hpp"
 
 #include <algorithm>
-#include <optional>
 
 #include "stagecraft/core/check.hpp"
 
@@ -12,53 +11,65 @@ WideTime Mean::ceiling() const {
   return quotient * count < sum ? quotient + 1 : quotient;
 }
 
-Mean maximum_cycle_mean(std::span<const Time> weights, std::size_t nodes) {
-  STAGECRAFT_CHECK(nodes > 0 && weights.size() == nodes * nodes, "a square matrix of weights");
-  // walk[k][v]: the heaviest walk of k arcs that ends at v.
-  std::vector<std::vector<std::optional<WideTime>>> walk(nodes + 1);
-  walk[0].assign(nodes, WideTime{0});
+namespace {
+
+// Weight of a walk that does not exist.
+constexpr WideTime kNoWalk = WideTime{INT64_MIN} * INT64_MAX;
+
+// walks[k][v]: the weight of the heaviest walk of k arcs that ends at v.
+std::vector<std::vector<WideTime>> heaviest_walks(std::span<const Time> weights,
+                                                  std::size_t nodes) {
+  std::vector<std::vector<WideTime>> walks(nodes + 1, std::vector<WideTime>(nodes, kNoWalk));
+  walks[0].assign(nodes, 0);
   for (std::size_t k = 1; k <= nodes; ++k) {
-    walk[k].resize(nodes);
     for (std::size_t to = 0; to < nodes; ++to) {
       for (std::size_t from = 0; from < nodes; ++from) {
         const Time weight = weights[to * nodes + from];
-        if (weight == kNoArc || !walk[k - 1][from]) {
-          continue;
-        }
-        const WideTime total = *walk[k - 1][from] + weight;
-        if (!walk[k][to] || total > *walk[k][to]) {
-          walk[k][to] = total;
+        if (weight != kNoArc && walks[k - 1][from] != kNoWalk) {
+          walks[k][to] = std::max(walks[k][to], walks[k - 1][from] + weight);
         }
       }
     }
   }
-  std::optional<Mean> best;
+  return walks;
+}
+
+// The larger (smaller) of two means; one of no integers counts as none.
+Mean larger(const Mean& a, const Mean& b) {
+  return a.count == 0 || (b.count != 0 && a < b) ? b : a;
+}
+Mean smaller(const Mean& a, const Mean& b) {
+  return a.count == 0 || (b.count != 0 && b < a) ? b : a;
+}
+
+}  // namespace
+
+Mean maximum_cycle_mean(std::span<const Time> weights, std::size_t nodes) {
+  STAGECRAFT_CHECK(nodes > 0 && weights.size() == nodes * nodes, "a square matrix of weights");
+  const std::vector<std::vector<WideTime>> walks = heaviest_walks(weights, nodes);
+  Mean best{0, 0};
   for (std::size_t v = 0; v < nodes; ++v) {
-    if (!walk[nodes][v]) {
+    if (walks[nodes][v] == kNoWalk) {
       continue;
     }
-    std::optional<Mean> least;
+    Mean least{0, 0};
     for (std::size_t k = 0; k < nodes; ++k) {
-      if (walk[k][v]) {
-        const Mean mean{*walk[nodes][v] - *walk[k][v], static_cast<std::int64_t>(nodes - k)};
-        if (!least || mean < *least) {
-          least = mean;
-        }
+      if (walks[k][v] != kNoWalk) {
+        least =
+            smaller(least, {walks[nodes][v] - walks[k][v], static_cast<std::int64_t>(nodes - k)});
       }
     }
-    if (least && (!best || *best < *least)) {
-      best = least;
-    }
+    best = larger(best, least);
   }
-  STAGECRAFT_CHECK(best.has_value(), "the graph has no cycle");
-  return *best;
+  STAGECRAFT_CHECK(best.count > 0, "the graph has no cycle");
+  return best;
 }
 
 Mean maximum_cycle_mean(std::span<const std::uint16_t> from, std::span<const Time> weights) {
   STAGECRAFT_CHECK(!from.empty() && from.size() == weights.size(), "one arc per node");
   constexpr std::size_t kUnseen = SIZE_MAX;
   std::vector<std::size_t> seen_from(from.size(), kUnseen);  // the walk that visited a node first
-  std::optional<Mean> best;
+  Mean best{0, 0};
   for (std::size_t first = 0; first < from.size(); ++first) {
     std::size_t node = first;
     while (seen_from[node] == kUnseen) {
@@ -75,11 +86,9 @@ Mean maximum_cycle_mean(std::span<const std::uint16_t> from, std::span<const Tim
       ++mean.count;
       on_cycle = from[on_cycle];
     } while (on_cycle != node);
-    if (!best || *best < mean) {
-      best = mean;
-    }
+    best = larger(best, mean);
   }
-  return *best;
+  return best;
 }
 
 }  // namespace stagecraft

@@ -102,9 +102,9 @@ class PeriodSearch {
 
 // Every device is free its own step after the moment at which all have reduced.
 std::vector<Time> free_after_barrier(const IterationMap& map) {
-  std::vector<Time> free_at;
-  for (std::size_t device = 0; device < map.devices(); ++device) {
-    free_at.push_back(map.step(device));
+  std::vector<Time> free_at(map.devices());
+  for (std::size_t device = 0; device < free_at.size(); ++device) {
+    free_at[device] = map.step(device);
   }
   return free_at;
 }

@@ -90,9 +90,9 @@ Time mean_growth(const std::vector<std::vector<Time>>& ends, std::size_t iterati
 }
 
 std::optional<Time> period_with_post_validation(const Schedule& schedule, const CostTable& costs) {
-  std::optional<Steps> steps;
+  Time period = 0;
   for (const std::int32_t iterations : {kFewIterations, kManyIterations}) {
-    steps = simulate_chain(schedule, costs, iterations);
+    const std::optional<Steps> steps = simulate_chain(schedule, costs, iterations);
     if (!steps) {
       return std::nullopt;
     }
@@ -100,8 +100,9 @@ std::optional<Time> period_with_post_validation(const Schedule& schedule, const 
     if (const auto growth = common_growth(ends[ends.size() - 2], ends.back())) {
       return growth;
     }
+    period = mean_growth(ends, static_cast<std::size_t>(iterations) / 2);
   }
-  return mean_growth(steps->end, kManyIterations / 2);
+  return period;
 }
 
 }  // namespace
