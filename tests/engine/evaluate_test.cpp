@@ -29,9 +29,9 @@ std::vector<Op> one_f_one_b(const Pipeline& pipeline, std::int32_t device) {
 
 Schedule one_f_one_b(std::int32_t devices, std::int32_t microbatches) {
   const Pipeline pipeline = make_pipeline(devices, 1, microbatches, PlacementKind::kLoop).value();
-  std::vector<std::vector<Op>> lists;
+  std::vector<std::vector<Op>> lists(static_cast<std::size_t>(devices));
   for (std::int32_t device = 0; device < devices; ++device) {
-    lists.push_back(one_f_one_b(pipeline, device));
+    lists[static_cast<std::size_t>(device)] = one_f_one_b(pipeline, device);
   }
   return make_schedule("1f1b", pipeline, lists);
 }

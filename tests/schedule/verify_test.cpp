@@ -58,7 +58,7 @@ Pipeline two_slices() {
   return pipeline;
 }
 
-Schedule of(Lists lists) {
+Schedule of(const Lists& lists) {
   return make_schedule("test", two_devices(), lists);
 }
 

@@ -1,6 +1,7 @@
 #include "support/random_schedule.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -156,9 +157,9 @@ Grid random_grid(Random& random, const Pipeline& pipeline, std::int64_t low, std
   if (axes > 2) {
     count *= slices;
   }
-  std::vector<std::int64_t> values;
-  for (std::int64_t i = 0; i < count; ++i) {
-    values.push_back(random.uniform(low, high));
+  std::vector<std::int64_t> values(static_cast<std::size_t>(count));
+  for (std::int64_t& value : values) {
+    value = random.uniform(low, high);
   }
   switch (axes) {
     case 0:
@@ -182,10 +183,8 @@ Pipeline random_pipeline(Random& random, const RandomShape& shape) {
     pipeline =
         make_pipeline(devices, 1, std::max(microbatches, 2), PlacementKind::kBidirectional).value();
   } else if (shape.explicit_placement && random.chance(1, 4)) {
-    std::vector<std::int32_t> device_of_stage;
-    for (std::int32_t device = 0; device < devices; ++device) {
-      device_of_stage.push_back(device);
-    }
+    std::vector<std::int32_t> device_of_stage(static_cast<std::size_t>(devices));
+    std::iota(device_of_stage.begin(), device_of_stage.end(), 0);
     while (random.chance(2, 3)) {
       const std::int64_t place =
           random.uniform(0, static_cast<std::int64_t>(device_of_stage.size()));
@@ -198,8 +197,9 @@ Pipeline random_pipeline(Random& random, const RandomShape& shape) {
                    .value();
   }
   if (shape.most_slices > 1 && random.chance(1, 3)) {
-    for (std::int32_t m = 0; m < pipeline.microbatches; ++m) {
-      pipeline.slices.push_back(pick(random, 1, shape.most_slices));
+    pipeline.slices.resize(static_cast<std::size_t>(pipeline.microbatches));
+    for (std::int32_t& count : pipeline.slices) {
+      count = pick(random, 1, shape.most_slices);
     }
   }
   return pipeline;

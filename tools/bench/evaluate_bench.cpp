@@ -21,13 +21,15 @@ struct Case {
 
 // 1F1B on 16 devices with costs that differ per stage; range(0) is the number of ops.
 Case make_case(std::int64_t ops, bool post_validation) {
-  constexpr std::int32_t kDevices = 16;
+  constexpr std::int64_t kDevices = 16;
   const auto microbatches = static_cast<std::int32_t>(ops / (2 * kDevices));
-  const Pipeline pipeline = make_pipeline(kDevices, 1, microbatches, PlacementKind::kLoop).value();
+  const Pipeline pipeline =
+      make_pipeline(static_cast<std::int32_t>(kDevices), 1, microbatches, PlacementKind::kLoop)
+          .value();
   CostTable costs = uniform_costs(pipeline, 1000, 1100, 900, 50);
-  std::vector<Time> forward;
-  for (std::int32_t stage = 0; stage < kDevices; ++stage) {
-    forward.push_back(1000 + stage % 3);
+  std::vector<Time> forward(kDevices);
+  for (std::size_t stage = 0; stage < forward.size(); ++stage) {
+    forward[stage] = 1000 + static_cast<Time>(stage % 3);
   }
   costs.forward = Grid::per_stage(forward);
   costs.post_validation = post_validation;
