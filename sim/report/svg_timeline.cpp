@@ -68,6 +68,7 @@ class Picture {
                                                : default_row_height(timeline.pipeline.devices);
     text(kGutter, y_ + 15.0, "t", title(run));
     y_ += kTitle;
+    sliced_ = timeline.pipeline.sliced();
     const std::vector<int> chunks = report::chunk_of_stage(timeline.pipeline);
     for (std::int32_t device = 0; device < timeline.pipeline.devices; ++device) {
       rect(kGutter, y_, x(end_) - kGutter, row - 1.0, "class=\"r\"");
@@ -189,9 +190,11 @@ class Picture {
     }
   }
 
-  /// The micro-batch in the middle of a box, as large as the box allows.
+  /// The unit (micro-batch, or micro-batch.slice) in the middle of a box, as large as the box
+  /// allows.
   void label(const Op& op, double left, double width, double top, double height) {
-    const std::string number = fmt::format("{}", op.unit.microbatch);
+    const std::string number = sliced_ ? fmt::format("{}.{}", op.unit.microbatch, op.unit.slice)
+                                       : fmt::format("{}", op.unit.microbatch);
     const double size = std::min(kLabelSize, height - 1.0);
     const double needed =
         kDigitWidth / kLabelSize * size * static_cast<double>(number.size()) + 3.0;
@@ -265,6 +268,7 @@ class Picture {
   const SvgOptions& options_;
   Time end_;
   double y_ = kTop;
+  bool sliced_ = false;  // the run being drawn
   std::array<bool, kOpKindCount> kinds_{};
   std::array<bool, kIdleCauseCount> causes_{};
   fmt::memory_buffer body_;

@@ -90,7 +90,7 @@ class Painter {
     const ink = colour & 1 ? theme.shadedInk : theme.inks[kind];
     const middle = (x0 + x1 - gap) / 2;
     if (kind !== KIND.PAIR) {
-      this.label([opText(model.ops, i), `${model.ops.microbatch[i]}`], middle, y + height / 2, width, 11, ink);
+      this.label([opText(model.ops, i), unitNumber(model.ops, i)], middle, y + height / 2, width, 11, ink);
       return;
     }
     if (height < 18) return;

@@ -43,8 +43,8 @@ function panel(run) {
   if (run.iteration !== undefined) facts.push(`iteration <b>${timeText(run.iteration)}</b>${best && run !== best && best.iteration ? ` (${run.iteration >= best.iteration ? "+" : ""}${percentText(run.iteration / best.iteration - 1)})` : ""}`);
   facts.push(`makespan ${timeText(run.makespan)}`, `bubble ${percentText(run.bubble)}`);
   if (run.peak !== undefined) facts.push(`peak ${memoryText(run.peak)}`);
-  facts.push(escaped(run.placement));
-  section.innerHTML = `<h2><span${run.note ? ` title="${escaped(run.note)}"` : ""}>${escaped(run.schedule)}</span>${facts.map((f) => `<span class="fact">${f}</span>`).join("")}${run.feasible ? "" : `<span class="fact bad">${escaped(run.problems[0] || "not feasible")}</span>`}</h2>` +
+  facts.push(escaped(run.note || run.placement));
+  section.innerHTML = `<h2><span>${escaped(run.schedule)}</span>${facts.map((f) => `<span class="fact">${f}</span>`).join("")}${run.feasible ? "" : `<span class="fact bad">${escaped(run.problems[0] || "not feasible")}</span>`}</h2>` +
       (run.why ? `<p class="why" title="${escaped(run.why)}">${escaped(run.why)}</p>` : "");
   const canvas = document.createElement("canvas");
   canvas.dataset.run = run.rank;

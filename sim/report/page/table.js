@@ -26,7 +26,7 @@ function partsBar(run) {
 function tableColumns(runs) {
   const times = columnText(runs.flatMap((r) => [r.iteration, r.makespan, r.span]), timeUnit);
   const peaks = columnText(runs.map((r) => r.peak), memoryUnit);
-  const figure = (title, key, format, hint) => ({title, hint, key: (r) => r[key], cell: (r) => (r[key] === undefined ? "–" : format(r[key]))});
+  const figure = (title, key, format, hint) => ({title, hint, field: key, key: (r) => r[key], cell: (r) => (r[key] === undefined ? "–" : format(r[key]))});
   const columns = [
     {title: "#", key: (r) => r.rank, cell: (r) => r.rank + 1, hint: "Rank by iteration time"},
     {title: "Schedule", text: true, name: true, key: (r) => r.schedule, cell: (r) => escaped(r.schedule)},
@@ -42,7 +42,10 @@ function tableColumns(runs) {
     {title: "Shown", key: (r) => (r.drawable ? (r.shown ? 0 : 1) : 2),
      cell: (r) => (r.drawable ? `<input type="checkbox" data-run="${r.rank}" ${r.shown ? "checked" : ""} aria-label="Show the timeline of ${escaped(r.schedule)}">` : "")},
   ];
-  return columns.filter((c) => c.title[0] === "P" && c.title.startsWith("Peak") ? runs.some((r) => r.peak !== undefined) : true);
+  const absent = [];
+  if (!runs.some((r) => r.peak !== undefined)) absent.push("peak");
+  if (runs.length === 1 || !runs.some((r) => r.speedup !== undefined)) absent.push("speedup");
+  return columns.filter((c) => !absent.includes(c.field));
 }
 
 function buildTable(runs, onShow, onPick) {
@@ -57,7 +60,7 @@ function buildTable(runs, onShow, onPick) {
     return (ascending ? order : -order) || a.rank - b.rank;
   };
   const row = (run) => {
-    const classes = [run.best ? "best" : "", run.feasible ? "" : "out"].join(" ").trim();
+    const classes = [run.best && runs.length > 1 ? "best" : "", run.feasible ? "" : "out"].join(" ").trim();
     const cells = columns.map((c, k) => {
       if (!run.drawable && k === 3) return `<td class="text reason" colspan="${columns.length - 3}">${escaped(run.problems[0] || "no timeline")}</td>`;
       if (!run.drawable && k > 3) return "";

@@ -41,6 +41,8 @@ function opText(ops, i) {
   return unitText(KIND.F, ops.microbatch[i], ops.direction[i], ops.stage[i], slice) + "+" +
          unitText(KIND.BW, ops.partnerMicrobatch[i], ops.partnerDirection[i], ops.partnerStage[i], ops.partnerSlice[i]);
 }
+// "3", or "3.1" for slice 1 of a cut micro-batch.
+const unitNumber = (ops, i) => (ops.slice ? `${ops.microbatch[i]}.${ops.slice[i]}` : `${ops.microbatch[i]}`);
 function unitWords(ops, i) {
   const kind = ops.kind[i];
   if (kind >= KIND.G) return `${OP_WORD[kind]} of device ${ops.stage[i]}`;
