@@ -9,6 +9,7 @@
 #include "stagecraft/core/random.hpp"
 #include "stagecraft/engine/memory.hpp"
 #include "stagecraft/engine/replay.hpp"
+#include "stagecraft/generators/generator.hpp"
 #include "stagecraft/schedule/verify.hpp"
 #include "support/random_schedule.hpp"
 #include "support/reference.hpp"
@@ -153,6 +154,44 @@ TEST_CASE("no random schedule beats the memory bound of its own peaks") {
     binding += bound.memory_limited > 0 ? 1 : 0;
   }
   CHECK(binding > 20);
+}
+
+// A pipeline that the generator takes, with 4 devices.
+Pipeline pipeline_for(const GeneratorInfo& info, std::int32_t microbatches) {
+  const bool any = info.placement == PlacementKind::kExplicit;
+  const std::int32_t chunks =
+      info.chunks > 0 ? info.chunks : (info.placement == PlacementKind::kBidirectional ? 1 : 2);
+  return make_pipeline(4, chunks, microbatches, any ? PlacementKind::kLoop : info.placement)
+      .value();
+}
+
+TEST_CASE("no published schedule beats the bound, in its own peak memory either") {
+  Random random(45);
+  int checked = 0;
+  for (const GeneratorInfo& info : generators()) {
+    for (const std::int32_t microbatches : {4, 8, 12}) {
+      const Pipeline pipeline = pipeline_for(info, microbatches);
+      CostTable costs = test::random_costs(random, pipeline);
+      costs.memory.capacity.clear();
+      const Result<Schedule> schedule = generate(info.name, {pipeline, costs, {}});
+      if (!schedule.ok()) {
+        continue;
+      }
+      const TaskGraph graph = build_task_graph(*schedule, costs).value();
+      Replayer replayer(graph);
+      replayer.run();
+      costs.memory.capacity =
+          memory_use(*schedule, graph, costs.memory, replayer.starts(), replayer.ends(), false)
+              .peak;
+      // A generator may choose a placement of its own.
+      const LowerBound bound =
+          lower_bound(schedule->pipeline, costs, bound_options(*schedule, costs));
+      CHECK_MESSAGE(bound.makespan <= replayer.makespan(), info.name);
+      CHECK_MESSAGE(bound.memory_limited != kNever, info.name);
+      ++checked;
+    }
+  }
+  CHECK(checked >= 30);
 }
 
 TEST_CASE("1f1b with equal costs meets the bound: (M + P - 1)(F + BW)") {
