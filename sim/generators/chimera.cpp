@@ -34,8 +34,8 @@ std::optional<Diagnostic> check_chimera(const Pipeline& pipeline) {
   return std::nullopt;
 }
 
-/// Slots of one parity on one device: forwards of one direction and backwards of the other, half a
-/// unit (P slots) later. `half` is P/2 micro-batches.
+/// Slots of one parity on one device: the forwards of half a unit in one direction, then, P slots
+/// later, the backwards of half a unit in the other.
 struct SlotRow {
   Direction forward;
   Direction backward;
@@ -56,7 +56,7 @@ Result<Schedule> generate_chimera(const GeneratorInput& input) {
   const std::int64_t slots =
       std::int64_t{(count - 1) / half} * 2 * devices + 2 * ((count - 1) % half) + 2 * devices;
 
-  OrderWriter writer("chimera", pipeline, 2 * fused_op_count(pipeline));
+  OrderWriter writer("chimera", pipeline, fused_op_count(pipeline));
   for (std::int32_t device = 0; device < devices; ++device) {
     const std::int32_t up_stage = devices - 1 - device;
     const SlotRow rows[2] = {

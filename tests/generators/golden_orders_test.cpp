@@ -126,8 +126,8 @@ void replay_grouped(const GoldenRow& row) {
   replay_order(row, "group-interleaved", group_option(row));
 }
 
-/// MindSpeed keeps min(P-s+more, 2(P-s)-1) micro-batches; its row times F before the send of the
-/// one before it in ref_dep_makespan for the order it chose.
+/// MindSpeed keeps min(P-s+more, 2(P-s)-1) micro-batches on stage s, and its sends block; its order
+/// under pure latency is in ref_dep_makespan.
 void replay_eager(const GoldenRow& row) {
   const Pipeline pipeline = loop_of(row);
   const CostTable costs = costs_of(row, pipeline);
