@@ -43,8 +43,10 @@ CostTable random_mode(Random& random, const Schedule& schedule) {
   CostTable costs = test::random_costs(random, pipeline);
   if (random.chance(1, 3)) {  // as evaluate knows the peaks, some ops have to wait, and all can run
     const Evaluation unlimited = evaluate(schedule, costs);
-    for (const DeviceEvaluation& device : unlimited.devices) {
-      costs.memory.capacity.push_back(device.peak_memory - random.uniform(0, 2));
+    for (std::size_t device = 0; device < unlimited.devices.size(); ++device) {
+      costs.memory.capacity.push_back(
+          std::max(unlimited.devices[device].peak_memory - random.uniform(0, 2),
+                   costs.memory.resident[device]));
     }
     costs.memory.policy = MemoryPolicy::kWait;
   }
@@ -57,6 +59,11 @@ CostTable random_mode(Random& random, const Schedule& schedule) {
   }
   if (random.chance(1, 2)) {
     costs.network.host.host_link_of.assign(static_cast<std::size_t>(pipeline.devices), 0);
+  }
+  costs.post_validation = random.chance(1, 3);
+  const Time step = random.uniform(0, 9);
+  for (std::int32_t device = 0; device < pipeline.devices; ++device) {
+    costs.optimizer_step.push_back(random.chance(1, 2) ? step : random.uniform(0, 9));
   }
   return costs;
 }
@@ -222,7 +229,12 @@ TEST_CASE("idle time and critical path sum up in every mode") {
     }
     CHECK_MESSAGE(evaluation.feasible, to_string(evaluation.problems));
     check_sums(evaluation);
-    CHECK(evaluation.iteration > 0);
+    for (std::size_t device = 0; device < evaluation.devices.size(); ++device) {
+      CHECK(evaluation.iteration >= evaluation.devices[device].busy + costs.optimizer_step[device]);
+    }
+    if (evaluation.iteration_idle_known) {
+      check_iteration_idle(evaluation, costs);
+    }
     ++complete[static_cast<std::size_t>(costs.communication)];
     for (const IdleInterval& interval : evaluation.idle) {
       idle[static_cast<std::size_t>(interval.cause)] += interval.end - interval.start;
