@@ -6,8 +6,9 @@
 scenarios/nemotron-*.yaml: per-layer times measured by the authors of AdaPtis (2509.23722), each
 rounded to 0.01 ms as they do.  scenarios/adaptis/MODEL-SIZE-SEQ.yaml: the 18 points of their
 end-to-end comparison, from their table of layer-time ratios (the base layer's forward is called
-1 ms; their own simulator rounds the ratios to one decimal, which moves results by under 1 %).  scenarios/adaptis/plans.json: the
-partition and schedule of each of the five schemes at every point, as --set arguments.
+1 ms; their own simulator rounds the ratios to one decimal, which moves results by about 1 %).
+scenarios/adaptis/plans.json: the partition and schedule of each of the five schemes at every point,
+as --set arguments.
 
 With --check nothing is written; the exit status is 1 if a file differs from what would be.
 """

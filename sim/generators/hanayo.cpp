@@ -99,6 +99,7 @@ const GeneratorInfo& hanayo_info() {
       .memory = "about P to 1.5P micro-batches",
       .placement = PlacementKind::kWave,
       .chunks = 0,
+      .usual_chunks = 2,
       .needs_split_backward = false,
       .options = kOptions,
       .generate = generate_hanayo,

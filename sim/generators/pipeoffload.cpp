@@ -117,6 +117,7 @@ const GeneratorInfo& pipeoffload_info() {
           "the copy stream",
       .placement = PlacementKind::kLoop,
       .chunks = 0,
+      .usual_chunks = 2,
       .needs_split_backward = false,
       .options = kOptions,
       .generate = generate_pipeoffload,
