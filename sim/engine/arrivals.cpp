@@ -1,5 +1,6 @@
 #include "engine/arrivals.hpp"
 
+#include <algorithm>
 #include <tuple>
 
 namespace stagecraft {

@@ -1,7 +1,6 @@
 // When the data that a task waits for was sent and when it was there, in every communication mode.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
