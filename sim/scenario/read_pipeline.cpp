@@ -126,9 +126,8 @@ std::int32_t implied_chunks(Reader& reader, const Shape& shape, Scenario& scenar
     return 2;
   }
   const GeneratorInfo* info = find_generator(scenario.schedule.kind);
-  const bool needs =
-      info != nullptr && info->chunks > 0 && shape.placement != PlacementKind::kBidirectional;
-  return needs ? info->chunks : 1;
+  const bool asks = info != nullptr && shape.placement != PlacementKind::kBidirectional;
+  return asks ? chunks_asked(*info) : 1;
 }
 
 /// The placement where none is stated: the one the schedule is defined on, if it takes the chunks.

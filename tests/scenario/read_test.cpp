@@ -192,6 +192,21 @@ schedule: dualpipev
     CHECK(prepared(open, "1f1b").recut == "1 chunk per device, loop");
   }
 
+  TEST_CASE("a schedule made for several chunks gets two where the scenario leaves them open") {
+    constexpr std::string_view kOpen =
+        "pipeline: {devices: 2, microbatches: 4}\ncosts: {forward: 1, backward: 2}\n";
+    const Scenario own = read(kOpen, {"schedule=interleaved"});
+    CHECK(own.pipeline.stages == 4);
+    CHECK(prepared(own).costs.forward.at(3, 0) == 1'000);
+    const Scenario other = read(kOpen);
+    CHECK(other.pipeline.stages == 2);
+    CHECK(prepared(other, "interleaved").costs.forward.at(3, 0) == 500);
+    CHECK(prepared(other, "interleaved").recut == "2 chunks per device, loop");
+    const Scenario stated = read(kOpen, {"pipeline.chunks=1"});
+    CHECK(prepared(stated, "interleaved").pipeline.stages == 2);
+    CHECK(prepared(stated, "interleaved", Recut::kAllowed).pipeline.stages == 4);
+  }
+
   TEST_CASE("--set replaces, adds and extends short forms") {
     const Scenario scenario =
         read(kUnitCosts, {"pipeline.microbatches=32", "costs.forward=[1, 2, 3, 4]",

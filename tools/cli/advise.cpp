@@ -12,7 +12,7 @@ namespace {
 constexpr EvaluateOptions kFeasibilityOnly{
     .iteration_time = false, .memory_curve = false, .critical_path = false};
 
-/// Waiting for memory can deadlock below the capacity that the same order needs without waiting.
+/// By bisection; `high` fits.
 Bytes smallest_uniform_capacity(Bytes low, Bytes high, const auto& fits) {
   while (low < high) {
     const Bytes middle = low + (high - low) / 2;
@@ -25,6 +25,27 @@ Bytes smallest_uniform_capacity(Bytes low, Bytes high, const auto& fits) {
   return high;
 }
 
+/// Ops that may wait for memory can do with less than the same order needs without waiting, at best
+/// with the same on every device. Searched for where that is quick.
+std::string advise_waiting(const PreparedRun& run, const Schedule& schedule, Bytes enough) {
+  constexpr std::size_t kQuickOps = 100'000;
+  if (run.costs.memory.policy != MemoryPolicy::kWait || schedule.ops.size() > kQuickOps) {
+    return {};
+  }
+  CostTable trial = run.costs;
+  const auto fits = [&](Bytes size) {
+    trial.memory.capacity.assign(trial.memory.capacity.size(), size);
+    return evaluate(schedule, trial, kFeasibilityOnly).feasible;
+  };
+  const std::vector<Bytes>& given = run.costs.memory.capacity;
+  const Bytes least = *std::min_element(given.begin(), given.end());
+  if (!fits(enough)) {
+    return {};
+  }
+  return fmt::format("smallest change: memory.capacity of {} bytes on every device",
+                     with_thousands(smallest_uniform_capacity(least, enough, fits)));
+}
+
 std::string advise_memory(const PreparedRun& run, const Schedule& schedule) {
   CostTable roomy = run.costs;
   roomy.memory.capacity.clear();
@@ -32,6 +53,10 @@ std::string advise_memory(const PreparedRun& run, const Schedule& schedule) {
   const Evaluation evaluation = evaluate(schedule, roomy, kFeasibilityOnly);
   if (!evaluation.feasible) {
     return {};
+  }
+  if (std::string waiting = advise_waiting(run, schedule, evaluation.peak_memory);
+      !waiting.empty()) {
+    return waiting;
   }
   std::string short_devices;
   for (std::int32_t device = 0; device < run.pipeline.devices; ++device) {
