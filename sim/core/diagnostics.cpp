@@ -1,5 +1,7 @@
 #include "stagecraft/core/diagnostics.hpp"
 
+#include <algorithm>
+
 #include <fmt/core.h>
 
 namespace stagecraft {
@@ -27,10 +29,14 @@ std::string to_string(const Diagnostic& diagnostic) {
     // Long lines are clipped around the column so that the caret stays on the screen.
     constexpr std::size_t kWidth = 120;
     const auto column = static_cast<std::size_t>(place.column - 1);
-    const std::size_t begin =
+    std::size_t begin =
         column > kWidth / 2 && diagnostic.source_line.size() > kWidth ? column - kWidth / 2 : 0;
+    begin = std::min(begin, diagnostic.source_line.size());
     text += "  " + diagnostic.source_line.substr(begin, kWidth) + "\n";
-    text += std::string(2 + column - begin, ' ') + "^\n";
+    std::string blanks = diagnostic.source_line.substr(begin, column - begin);
+    std::replace_if(blanks.begin(), blanks.end(), [](char c) { return c != '\t'; }, ' ');
+    blanks.resize(column - begin, ' ');
+    text += "  " + blanks + "^\n";
   }
   if (!diagnostic.hint.empty()) {
     text += "  " + diagnostic.hint + "\n";
