@@ -13,7 +13,7 @@ Result<Schedule> generate_v_1f1b(const GeneratorInput& input) {
   if (auto misfit = check_vee(input.pipeline, "v-1f1b")) {
     return *misfit;
   }
-  return vee_schedule("v-1f1b", input.pipeline, v_1f1b_order(input).order);
+  return vee_schedule("v-1f1b", input.pipeline, v_1f1b_order(input, true).order);
 }
 
 }  // namespace

@@ -7,20 +7,7 @@ namespace stagecraft {
 namespace {
 
 Result<Schedule> generate_v_half(const GeneratorInput& input) {
-  const std::int32_t devices = input.pipeline.devices;
-  // Slots on device d: F0 2d, F1 3P-d-2, B1 3P+3e+2d-1, B0 6P+3e-d-2; e = 1 where P is even, so
-  // that passes do not meet.
-  const std::int32_t even = devices % 2 == 0 ? 1 : 0;
-  const VeeSteps steps = {
-      .forward0 = 2 * kTicksPerSlot,
-      .forward1 = kTicksPerSlot,
-      .backward1 = 2 * kTicksPerSlot,
-      .backward0 = kTicksPerSlot,
-      .turn = kTicksPerSlot,
-      .loss = (1 + 3 * even) * kTicksPerSlot,
-      .turn_back = 2 * kTicksPerSlot,
-  };
-  return repeat_published_block(input, "v-half", steps, 2 * ((devices + 2) / 2));
+  return repeat_published_block(input, "v-half", v_half_block(input.pipeline.devices));
 }
 
 }  // namespace

@@ -7,12 +7,7 @@ namespace stagecraft {
 namespace {
 
 Result<Schedule> generate_v_min(const GeneratorInput& input) {
-  const std::int32_t devices = input.pipeline.devices;
-  // Slots on device d: F0 d, F1 2P-d-1, B1 2P+2t+d, B0 4P+2t-d-1; t = 1 where 3 divides P, so that
-  // passes do not meet.
-  const std::int32_t third = devices % 3 == 0 ? 1 : 0;
-  const VeeSteps steps = {.loss = (1 + 2 * third) * kTicksPerSlot};
-  return repeat_published_block(input, "v-min", steps, 2 * ((devices + 4) / 3));
+  return repeat_published_block(input, "v-min", v_min_block(input.pipeline.devices));
 }
 
 }  // namespace

@@ -22,19 +22,6 @@ void forget_capacity(VeeCosts& costs) {
   std::fill(costs.capacity.begin(), costs.capacity.end(), kUnlimited);
 }
 
-/// F = B = W everywhere and no transfer times: what the published blocks are made for.
-bool runs_in_slots(const VeeCosts& costs) {
-  const Time slot = costs.duration[0].front();
-  for (const std::vector<Time>& durations : costs.duration) {
-    if (std::any_of(durations.begin(), durations.end(),
-                    [&](Time duration) { return duration != slot; })) {
-      return false;
-    }
-  }
-  return std::all_of(costs.latency.begin(), costs.latency.end(),
-                     [](Time latency) { return latency == 0; });
-}
-
 /// Uniform durations in slots, no transfers, activations counted one by one.
 VeeCosts slot_costs(const Pipeline& pipeline, bool fused) {
   CostTable unit = uniform_costs(pipeline, 1, fused ? 2 : 1, fused ? 0 : 1);
@@ -73,33 +60,52 @@ Result<VeeCosts> limited_vee_costs(const GeneratorInput& input, std::string_view
   return costs;
 }
 
-VeeCandidate v_1f1b_order(const GeneratorInput& input) {
-  const VeeBlock block = first_fit_block(input.pipeline.devices, 2);
+VeeCandidate v_1f1b_order(const GeneratorInput& input, bool improve) {
+  const std::int32_t devices = input.pipeline.devices;
+  VeeCosts costs = vee_costs(input.pipeline, input.costs, true);
+  forget_capacity(costs);
   // The repeated block needs so many activations; forwards come early within them.
   VeeCosts slots = slot_costs(input.pipeline, true);
+  const VeeBlock block = first_fit_block(devices, 2);
   const auto plain = VeeRepeater(slots).repeat(block, {.reorder = false});
   STAGECRAFT_CHECK(plain.has_value(), "without a limit every block repeats");
   const Bytes units = VeeReplay(slots).run(*plain).peak;
   limit_activations(slots, units);
-  const auto published = VeeRepeater(slots).repeat(block, {});
-  VeeCosts costs = vee_costs(input.pipeline, input.costs, true);
-  forget_capacity(costs);
+  const auto published = VeeRepeater(slots).repeat(
+      block, {.reserve = VeeFilling::Reserve::kArriving, .early_backwards = false});
   VeeCandidate best{published ? *published : *plain, {}};
   best.figures = VeeReplay(costs).run(best.order);
   limit_activations(costs, units);
-  auto filled = best_filling(costs, block);
-  if (filled && filled->figures.better_than(best.figures)) {
-    best = std::move(*filled);
+  if (!improve) {
+    return best;
+  }
+  // The same block and some that turn slots later, filled and polished under the true costs.
+  std::vector<VeeCandidate> filled;
+  for (const std::int32_t later : {0, 1, 2, 3}) {
+    if (auto candidate = best_filling(costs, first_fit_block(devices, 2, {.turn = later}))) {
+      filled.push_back(std::move(*candidate));
+    }
+  }
+  if (!filled.empty()) {
+    VeeCandidate polished = polish(costs, std::move(filled));
+    if (polished.figures.span < best.figures.span) {
+      best = std::move(polished);
+    }
   }
   return best;
 }
 
 Schedule better_of_fused(const GeneratorInput& input, std::string_view schedule,
                          const VeeCosts& costs, VeeCandidate best) {
-  VeeCandidate fused = v_1f1b_order(input);
   VeeCosts fused_costs = vee_costs(input.pipeline, input.costs, true);
   fused_costs.capacity = costs.capacity;
-  fused.figures = VeeReplay(fused_costs).run(fused.order);
+  const auto figures_of = [&](const VeeOrder& order) { return VeeReplay(fused_costs).run(order); };
+  VeeCandidate fused = v_1f1b_order(input, false);
+  fused.figures = figures_of(fused.order);
+  if (fused.figures.makespan < best.figures.makespan + best.figures.makespan / 16) {
+    fused = v_1f1b_order(input, true);
+    fused.figures = figures_of(fused.order);
+  }
   const bool sooner = input.costs.post_validation ? fused.figures.span < best.figures.span
                                                   : fused.figures.makespan < best.figures.makespan;
   if (fused.figures.valid() && sooner) {
@@ -109,37 +115,35 @@ Schedule better_of_fused(const GeneratorInput& input, std::string_view schedule,
 }
 
 Result<Schedule> repeat_published_block(const GeneratorInput& input, std::string_view schedule,
-                                        const VeeSteps& steps, std::int64_t units) {
+                                        const PublishedBlock& published) {
   if (Diagnostics found = misfits(input, schedule); !found.empty()) {
     return found;
   }
-  const VeeBlock block = make_block(input.pipeline.devices, steps);
+  const VeeBlock block = make_block(input.pipeline.devices, published.steps);
   VeeCosts costs = vee_costs(input.pipeline, input.costs, false);
   forget_capacity(costs);
-  limit_activations(costs, units);
+  limit_activations(costs, published.activations);
   VeeCosts slots = slot_costs(input.pipeline, false);
-  limit_activations(slots, units);
-  std::optional<VeeCandidate> best = best_filling(costs, block);
-  if (auto published = best_filling(slots, block)) {
-    published->figures = VeeReplay(costs).run(published->order);
-    if (!best || published->figures.better_than(best->figures)) {
-      best = std::move(published);
-    }
+  limit_activations(slots, published.activations);
+  std::vector<VeeCandidate> candidates;
+  if (auto filled = best_filling(costs, block)) {
+    candidates.push_back(std::move(*filled));
   }
-  if (!runs_in_slots(costs)) {
+  if (auto filled = best_filling(slots, block)) {
+    filled->figures = VeeReplay(costs).run(filled->order);
+    candidates.push_back(std::move(*filled));
+  }
+  if (!costs.in_slots()) {
     // Where durations differ or transfers take time, the block is only one order among others.
     for (VeeCandidate& other : best_block_orders(costs)) {
-      if (!best || other.figures.better_than(best->figures)) {
-        best = std::move(other);
-      }
+      candidates.push_back(std::move(other));
     }
   }
-  if (!best) {
+  if (candidates.empty()) {
     // Memory that differs from micro-batch to micro-batch can keep a block from repeating.
-    best = VeeCandidate{serial_order(costs), {}};
+    return vee_schedule(schedule, input.pipeline, serial_order(costs));
   }
-  polish(costs, *best);
-  return vee_schedule(schedule, input.pipeline, best->order);
+  return vee_schedule(schedule, input.pipeline, polish(costs, std::move(candidates)).order);
 }
 
 }  // namespace stagecraft

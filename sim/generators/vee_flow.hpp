@@ -25,20 +25,19 @@ namespace stagecraft {
 [[nodiscard]] Result<VeeCosts> limited_vee_costs(const GeneratorInput& input,
                                                  std::string_view schedule);
 
-/// The order of v-1f1b and its figures under the scenario's costs and without memory limit. The
-/// pipeline must be a vee.
-[[nodiscard]] VeeCandidate v_1f1b_order(const GeneratorInput& input);
+/// The order of v-1f1b and its figures under the scenario's costs and without memory limit; without
+/// `improve` as published, otherwise never slower. The pipeline must be a vee.
+[[nodiscard]] VeeCandidate v_1f1b_order(const GeneratorInput& input, bool improve);
 
 /// The schedule of `best`, or v-1f1b's order under the name `schedule` where that one fits the
 /// capacities of `costs` and is faster.
 [[nodiscard]] Schedule better_of_fused(const GeneratorInput& input, std::string_view schedule,
                                        const VeeCosts& costs, VeeCandidate best);
 
-/// A published block repeated within `units` activations of a stage per device, whatever the
-/// scenario's capacity: reordered for F = B = W and for the true costs, the better one under the
-/// true costs.
+/// A published block repeated within its activations per device, whatever the scenario's capacity:
+/// reordered for F = B = W and for the true costs, compared and improved under the true costs.
 [[nodiscard]] Result<Schedule> repeat_published_block(const GeneratorInput& input,
                                                       std::string_view schedule,
-                                                      const VeeSteps& steps, std::int64_t units);
+                                                      const PublishedBlock& published);
 
 }  // namespace stagecraft

@@ -52,7 +52,7 @@ VeeFigures improve_vee_order(const VeeCosts& costs, VeeOrder& order, std::int32_
       continue;
     }
     ++used;
-    const VeeFigures moved = replay.run(order);
+    const VeeFigures moved = replay.run(order, best.span);
     // Moves that change nothing are taken too: they open others.
     if (moved.no_worse_than(best)) {
       best = moved;

@@ -62,6 +62,17 @@ void flatten_memory(VeeCosts& result, const Pipeline& pipeline, const MemoryCost
 
 }  // namespace
 
+bool VeeCosts::in_slots() const {
+  const Time slot = duration[0].front();
+  for (std::size_t kind = 0; kind < (split ? 3 : 2); ++kind) {
+    if (std::any_of(duration[kind].begin(), duration[kind].end(),
+                    [&](Time each) { return each != slot; })) {
+      return false;
+    }
+  }
+  return std::all_of(latency.begin(), latency.end(), [](Time each) { return each == 0; });
+}
+
 Time VeeCosts::work(std::int32_t device) const {
   Time sum = 0;
   for (std::size_t kind = 0; kind < (split ? 3 : 2); ++kind) {
@@ -159,9 +170,12 @@ VeeReplay::VeeReplay(const VeeCosts& costs) : costs_(costs), width_(costs.passes
   held_.resize(devices);
   peak_.resize(devices);
   ready_.reserve(devices);
+  for (std::int32_t device = 0; device < costs.devices; ++device) {
+    work_.push_back(costs.work(device));
+  }
 }
 
-VeeFigures VeeReplay::run(const VeeOrder& order) {
+VeeFigures VeeReplay::run(const VeeOrder& order, Time most_span) {
   std::fill(done_.begin(), done_.end(), -1);
   std::fill(cursor_.begin(), cursor_.end(), 0);
   std::fill(waits_for_.begin(), waits_for_.end(), -1);
@@ -170,6 +184,7 @@ VeeFigures VeeReplay::run(const VeeOrder& order) {
   std::fill(first_.begin(), first_.end(), -1);
   std::fill(held_.begin(), held_.end(), 0);
   std::fill(peak_.begin(), peak_.end(), 0);
+  left_ = work_;
   ready_.clear();
   for (std::int32_t device = costs_.devices; device-- > 0;) {
     ready_.push_back(device);
@@ -178,7 +193,7 @@ VeeFigures VeeReplay::run(const VeeOrder& order) {
   while (!ready_.empty()) {
     const std::int32_t device = ready_.back();
     ready_.pop_back();
-    if (!advance(order, device)) {
+    if (!advance(order, device, most_span)) {
       return figures;
     }
   }
@@ -198,8 +213,9 @@ VeeFigures VeeReplay::run(const VeeOrder& order) {
   return figures;
 }
 
-// Runs a device until its next pass waits for another device; false if its own list is unsound.
-bool VeeReplay::advance(const VeeOrder& order, std::int32_t device) {
+// Runs a device until its next pass waits for another device; false if its own list is unsound or
+// its span is sure to exceed `most_span`.
+bool VeeReplay::advance(const VeeOrder& order, std::int32_t device, Time most_span) {
   const auto d = static_cast<std::size_t>(device);
   const std::vector<VeePass>& list = order.lists[d];
   const std::int32_t microbatches = costs_.microbatches;
@@ -246,6 +262,10 @@ bool VeeReplay::advance(const VeeOrder& order, std::int32_t device) {
       first_[d] = start;
     }
     free_[d] = end;
+    left_[d] -= costs_.duration[kind][cell];
+    if (end + left_[d] - first_[d] > most_span) {
+      return false;
+    }
     held_[d] += costs_.memory[kind][cell];
     peak_[d] = std::max(peak_[d], held_[d]);
     ++count[pass];

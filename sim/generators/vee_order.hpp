@@ -46,6 +46,8 @@ struct VeeCosts {
   [[nodiscard]] std::size_t passes() const {
     return static_cast<std::size_t>(microbatches) * (split ? 6 : 4);
   }
+  /// One duration for all passes and no transfer times: what building blocks are made for.
+  [[nodiscard]] bool in_slots() const;
   /// Sum of a device's durations.
   [[nodiscard]] Time work(std::int32_t device) const;
   /// Largest activation of one unit on a device, over both chunks.
@@ -89,7 +91,8 @@ class VeeReplay {
  public:
   explicit VeeReplay(const VeeCosts& costs);
 
-  [[nodiscard]] VeeFigures run(const VeeOrder& order);
+  /// Gives up (incomplete figures) as soon as the span is sure to be larger than `most_span`.
+  [[nodiscard]] VeeFigures run(const VeeOrder& order, Time most_span = kNever);
 
   /// After a complete run: positions (device, index in its list) on a chain of passes without slack
   /// that explains the span, last pass first.
@@ -100,7 +103,7 @@ class VeeReplay {
   void critical_chain(std::vector<Position>& chain) const;
 
  private:
-  [[nodiscard]] bool advance(const VeeOrder& order, std::int32_t device);
+  [[nodiscard]] bool advance(const VeeOrder& order, std::int32_t device, Time most_span);
 
   const VeeCosts& costs_;
   std::size_t width_;                // passes per device
@@ -110,6 +113,7 @@ class VeeReplay {
   std::vector<std::int32_t> cursor_, waits_for_;
   std::vector<std::array<std::int32_t, kVeePassKinds>> count_;
   std::vector<Time> free_, first_;
+  std::vector<Time> work_, left_;  // of a device: all durations, and those still to come
   std::vector<Bytes> held_, peak_;
   std::vector<std::int32_t> ready_;
   Time span_ = 0;

@@ -26,7 +26,8 @@ VeeBlock make_block(std::int32_t devices, const VeeSteps& steps) {
   return block;
 }
 
-VeeBlock first_fit_block(std::int32_t devices, std::int32_t backward_slots) {
+VeeBlock first_fit_block(std::int32_t devices, std::int32_t backward_slots,
+                         const VeeDelays& delays) {
   VeeBlock block;
   block.start.resize(static_cast<std::size_t>(devices));
   std::vector<std::array<bool, 6>> taken(static_cast<std::size_t>(devices));
@@ -57,12 +58,15 @@ VeeBlock first_fit_block(std::int32_t devices, std::int32_t backward_slots) {
   for (std::int32_t d = 0; d < devices; ++d) {
     place(d, kF0, 1);
   }
+  slot += delays.turn;
   for (std::int32_t d = devices; d-- > 0;) {
     place(d, kF1, 1);
   }
+  slot += delays.loss;
   for (std::int32_t d = 0; d < devices; ++d) {
     place(d, kB1, backward_slots);
   }
+  slot += delays.turn_back;
   for (std::int32_t d = devices; d-- > 0;) {
     place(d, kB0, backward_slots);
   }
@@ -76,9 +80,8 @@ struct VeeRepeater::Device {
   std::size_t next_weight = 0;
   std::vector<VeePass> order;  // what has run
   std::array<std::int32_t, kVeePassKinds> count{};
-  std::int32_t share = 0;  // activations of chunk 0 while the block repeats
-  Time first = -1;         // start of its first pass
-  Time left = 0;           // work still to do
+  Time first = -1;  // start of its first pass
+  Time left = 0;    // work still to do
   Time free = 0;
   Time decides = 0;  // when it looks for its next pass; kNever while nothing is due
   Bytes held = 0;
@@ -173,8 +176,6 @@ void VeeRepeater::write_lists(const VeeBlock& block) {
     }
     device = Device{};
     device.left = work_[d];
-    device.share =
-        std::max(1, (block.start[d][kB0] - block.start[d][kF0] + 2 * kTicksPerSlot) / kInterval);
     device.listed = std::move(listed);
     device.weights = std::move(weights);
     device.order = std::move(order);
@@ -261,9 +262,10 @@ std::size_t VeeRepeater::early_pass(std::int32_t d, const VeeFilling& filling, T
   const bool reserves =
       (filling.reserve == VeeFilling::Reserve::kFirstHalf && 2 * d < costs_.devices) ||
       (filling.reserve == VeeFilling::Reserve::kAllButLast && d + 1 < costs_.devices);
-  const VeePass releases = costs_.split ? kW0 : kB0;
-  const bool shares_fit = filling.reserve != VeeFilling::Reserve::kShare ||
-                          device.count[kF0] - device.count[releases] < device.share;
+  const bool keeps_for_arriving =
+      filling.reserve == VeeFilling::Reserve::kArriving && device.count[kB1] == 0;
+  const Bytes arriving =
+      keeps_for_arriving ? std::max(0, d + 1 - device.count[kF1]) * largest_[i] : 0;
   std::array<bool, 4> seen{};
   int kinds_seen = 0;
   Bytes held = device.held;
@@ -279,7 +281,8 @@ std::size_t VeeRepeater::early_pass(std::int32_t d, const VeeFilling& filling, T
       const std::size_t cell = costs_.at(costs_.stage(d, pass & 1), device.count[pass]);
       if (at > device.next && arrival(d, pass) <= device.decides &&
           (pass >= kB0 || most + allocates + reserve <= costs_.capacity[i]) &&
-          (pass != kF0 || shares_fit) &&
+          (pass != kF0 || device.held + allocates + arriving <= costs_.capacity[i]) &&
+          (pass <= kF1 || filling.early_backwards) &&
           (due == kNever || due - device.decides >= costs_.duration[pass >> 1U][cell])) {
         return at;
       }

@@ -33,9 +33,17 @@ struct VeeSteps {
 };
 [[nodiscard]] VeeBlock make_block(std::int32_t devices, const VeeSteps& steps);
 
+/// Slots that the first pass after each turn waits beyond its producer.
+struct VeeDelays {
+  std::int32_t turn = 0;       ///< F1 on the last device
+  std::int32_t loss = 0;       ///< B1 on device 0
+  std::int32_t turn_back = 0;  ///< B0 on the last device
+};
+
 /// Every pass as soon as its producer has ended and the slots it takes, modulo 6, are free on its
 /// device. `backward_slots`: 1, or 2 for fused backwards.
-[[nodiscard]] VeeBlock first_fit_block(std::int32_t devices, std::int32_t backward_slots);
+[[nodiscard]] VeeBlock first_fit_block(std::int32_t devices, std::int32_t backward_slots,
+                                       const VeeDelays& delays = {});
 
 /// How a device fills the time in which its next pass of the block cannot run.
 struct VeeFilling {
@@ -45,11 +53,13 @@ struct VeeFilling {
     kEagerest,  ///< as kEager, and before other passes if no input is known to be due
   };
   /// What is kept for chunk 1 when a forward of chunk 0 comes early: nothing, room for one more
-  /// activation on some devices, or all but what chunk 0 holds on average while the block repeats.
-  enum class Reserve : std::uint8_t { kNone, kFirstHalf, kAllButLast, kShare };
+  /// activation on some devices, or, up to the first backward, room for the d + 1 forwards that can
+  /// reach device d before it.
+  enum class Reserve : std::uint8_t { kNone, kFirstHalf, kAllButLast, kArriving };
   Weight weight = Weight::kFits;
   Reserve reserve = Reserve::kNone;
-  bool reorder = true;  ///< false: W only
+  bool reorder = true;          ///< false: W only
+  bool early_backwards = true;  ///< false: only forwards come early
 };
 
 /// Repeats a block for all micro-batches; nothing if memory cannot carry the order.

@@ -12,16 +12,19 @@
 namespace stagecraft {
 namespace {
 
-// Effort: passes placed by trials of blocks, and replayed by local search. At some 20 and 10 ns
-// each, either takes about 10 ms.
-constexpr std::int64_t kBlockPasses = 600'000;
-constexpr std::int64_t kPolishPasses = 900'000;
+// Effort in passes: placed by trials of blocks, and replayed by local search for each candidate, at
+// some 20 and 7 ns each. Where F = B = W blocks are all there is to find, elsewhere local search
+// finds more.
+constexpr std::int64_t kBlockPasses = 700'000;
+constexpr std::int64_t kBlockPassesInSlots = 1'200'000;
+constexpr std::int64_t kPolishPasses = 2'500'000;
+constexpr std::int64_t kPolishPassesInSlots = 200'000;
 constexpr std::size_t kKept = 8;      // candidates that go on from the trials
 constexpr std::size_t kPolished = 3;  // candidates that are improved
 
 constexpr std::array<VeeFilling::Reserve, 4> kReserves = {
     VeeFilling::Reserve::kAllButLast, VeeFilling::Reserve::kFirstHalf, VeeFilling::Reserve::kNone,
-    VeeFilling::Reserve::kShare};
+    VeeFilling::Reserve::kArriving};
 constexpr std::array<VeeFilling::Weight, 3> kWeights = {
     VeeFilling::Weight::kFits, VeeFilling::Weight::kEager, VeeFilling::Weight::kEagerest};
 
@@ -67,7 +70,8 @@ class BlockSearch {
 
   std::vector<VeeCandidate> run() {
     const std::int64_t passes_each = static_cast<std::int64_t>(sample_.passes()) * costs_.devices;
-    left_ = std::clamp<std::int64_t>(kBlockPasses / passes_each, 24, 2'000);
+    left_ = std::clamp<std::int64_t>(
+        (costs_.in_slots() ? kBlockPassesInSlots : kBlockPasses) / passes_each, 24, 1'500);
     try_families();
     wander();
     return finish();
@@ -108,12 +112,17 @@ class BlockSearch {
     }
   }
 
-  // Forwards as fast as they can, backwards stretched evenly: the stretch decides the memory.
+  // The published blocks; then forwards as fast as they can, backwards stretched evenly: the
+  // stretch decides the memory.
   void try_families() {
     constexpr std::int32_t quarter = kTicksPerSlot / 4;
     constexpr std::array<std::array<std::int32_t, 3>, 5> kTurns = {
         {{1, 4, 1}, {1, 1, 4}, {2, 1, 4}, {2, 4, 1}, {1, 1, 1}}};
     const std::int64_t until = left_ / 3;
+    for (const VeeFilling::Reserve reserve : kReserves) {
+      attempt(v_half_block(costs_.devices).steps, {.reserve = reserve});
+      attempt(v_min_block(costs_.devices).steps, {.reserve = reserve});
+    }
     for (std::size_t variant = 0; variant < 4 * kTurns.size(); ++variant) {
       const auto& turns = kTurns[variant / 4];
       const std::int32_t slower = variant % 4 / 2 == 0 ? 0 : quarter;
@@ -152,7 +161,7 @@ class BlockSearch {
           const auto by = static_cast<std::int32_t>(random.uniform(1, 3));
           value = std::clamp(value + (random.chance(1, 2) ? by : -by) * unit, quarter * 2, most);
         };
-        switch (random.uniform(0, 8)) {
+        switch (random.uniform(0, 9)) {
           case 0:
             nudge(steps.forward0, quarter, 6 * kTicksPerSlot);
             break;
@@ -176,6 +185,9 @@ class BlockSearch {
             break;
           case 7:
             filling.reserve = kReserves[static_cast<std::size_t>(random.uniform(0, 3))];
+            break;
+          case 8:
+            filling.early_backwards = !filling.early_backwards;
             break;
           default:
             filling.weight = kWeights[static_cast<std::size_t>(random.uniform(0, 2))];
@@ -251,15 +263,24 @@ std::optional<VeeCandidate> best_filling(const VeeCosts& costs, const VeeBlock& 
   std::optional<VeeCandidate> best;
   VeeRepeater repeater(costs);
   VeeReplay replay(costs);
+  const auto try_filling = [&](const VeeFilling& filling) {
+    auto order = repeater.repeat(block, filling);
+    if (!order) {
+      return;
+    }
+    const VeeFigures figures = replay.run(*order);
+    if (figures.valid() && (!best || figures.better_than(best->figures))) {
+      best = VeeCandidate{std::move(*order), figures};
+    }
+  };
   for (const VeeFilling::Reserve reserve : kReserves) {
-    for (const VeeFilling::Weight weight : kWeights) {
-      auto order = repeater.repeat(block, {.weight = weight, .reserve = reserve});
-      if (!order) {
+    for (const bool early_backwards : {true, false}) {
+      if (!costs.split) {
+        try_filling({.reserve = reserve, .early_backwards = early_backwards});
         continue;
       }
-      const VeeFigures figures = replay.run(*order);
-      if (figures.valid() && (!best || figures.better_than(best->figures))) {
-        best = VeeCandidate{std::move(*order), figures};
+      for (const VeeFilling::Weight weight : kWeights) {
+        try_filling({.weight = weight, .reserve = reserve, .early_backwards = early_backwards});
       }
     }
   }
@@ -284,11 +305,41 @@ VeeOrder serial_order(const VeeCosts& costs) {
   return order;
 }
 
-void polish(const VeeCosts& costs, VeeCandidate& candidate) {
+VeeCandidate polish(const VeeCosts& costs, std::vector<VeeCandidate> candidates) {
+  STAGECRAFT_CHECK(!candidates.empty(), "nothing to polish");
   const std::int64_t each = static_cast<std::int64_t>(costs.passes()) * costs.devices;
-  const auto evaluations = std::clamp<std::int64_t>(kPolishPasses / each, 8, 3'000);
-  candidate.figures =
-      improve_vee_order(costs, candidate.order, static_cast<std::int32_t>(evaluations));
+  const std::int64_t effort = costs.in_slots() ? kPolishPassesInSlots : kPolishPasses;
+  const auto evaluations =
+      static_cast<std::int32_t>(std::clamp<std::int64_t>(effort / each, 8, 2'000));
+  const auto better = [](const VeeCandidate& a, const VeeCandidate& b) {
+    return a.figures.better_than(b.figures);
+  };
+  std::stable_sort(candidates.begin(), candidates.end(), better);
+  candidates.resize(std::min(candidates.size(), kPolished));
+  for (VeeCandidate& candidate : candidates) {
+    candidate.figures = improve_vee_order(costs, candidate.order, evaluations);
+  }
+  VeeCandidate best = std::move(*std::min_element(candidates.begin(), candidates.end(), better));
+  best.figures = improve_vee_order(costs, best.order, 2 * evaluations);
+  return best;
+}
+
+PublishedBlock v_half_block(std::int32_t devices) {
+  // Slots on device d: F0 2d, F1 3P-d-2, B1 3P+3e+2d-1, B0 6P+3e-d-2; e = 1 where P is even, so
+  // that passes do not meet.
+  const std::int32_t even = devices % 2 == 0 ? 1 : 0;
+  return {{.forward0 = 2 * kTicksPerSlot,
+           .backward1 = 2 * kTicksPerSlot,
+           .loss = (1 + 3 * even) * kTicksPerSlot,
+           .turn_back = 2 * kTicksPerSlot},
+          2 * ((devices + 2) / 2)};
+}
+
+PublishedBlock v_min_block(std::int32_t devices) {
+  // Slots on device d: F0 d, F1 2P-d-1, B1 2P+2t+d, B0 4P+2t-d-1; t = 1 where 3 divides P, so that
+  // passes do not meet.
+  const std::int32_t third = devices % 3 == 0 ? 1 : 0;
+  return {{.loss = (1 + 2 * third) * kTicksPerSlot}, 2 * ((devices + 4) / 3)};
 }
 
 VeeCandidate best_vee_order(const VeeCosts& costs) {
@@ -299,18 +350,7 @@ VeeCandidate best_vee_order(const VeeCosts& costs) {
   VeeOrder serial = serial_order(costs);
   const VeeFigures figures = VeeReplay(costs).run(serial);
   candidates.push_back({std::move(serial), figures});
-  std::stable_sort(candidates.begin(), candidates.end(),
-                   [](const VeeCandidate& a, const VeeCandidate& b) {
-                     return a.figures.better_than(b.figures);
-                   });
-  candidates.resize(std::min(candidates.size(), kPolished));
-  for (VeeCandidate& candidate : candidates) {
-    polish(costs, candidate);
-  }
-  return std::move(*std::min_element(candidates.begin(), candidates.end(),
-                                     [](const VeeCandidate& a, const VeeCandidate& b) {
-                                       return a.figures.better_than(b.figures);
-                                     }));
+  return polish(costs, std::move(candidates));
 }
 
 void limit_activations(VeeCosts& costs, std::int64_t units) {

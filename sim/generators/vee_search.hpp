@@ -36,8 +36,18 @@ struct VeeCandidate {
 /// fit.
 [[nodiscard]] VeeCandidate best_vee_order(const VeeCosts& costs);
 
-/// improve_vee_order with an effort that suits the size.
-void polish(const VeeCosts& costs, VeeCandidate& candidate);
+/// Improves the first few of these, goes on with the one that comes out best, and returns it.
+/// `candidates` must not be empty.
+[[nodiscard]] VeeCandidate polish(const VeeCosts& costs, std::vector<VeeCandidate> candidates);
+
+/// V-Half's block (half the memory of 1F1B) and V-Min's (a third), with the activations per device
+/// that they need.
+struct PublishedBlock {
+  VeeSteps steps;
+  std::int64_t activations = 0;
+};
+[[nodiscard]] PublishedBlock v_half_block(std::int32_t devices);
+[[nodiscard]] PublishedBlock v_min_block(std::int32_t devices);
 
 /// Limits every device to `units` activations of its largest stage where it has no smaller limit.
 void limit_activations(VeeCosts& costs, std::int64_t units);

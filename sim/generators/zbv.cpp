@@ -18,16 +18,14 @@ VeeCandidate better_than_greedy(VeeCosts& costs, VeeCandidate greedy) {
   for (Bytes& capacity : costs.capacity) {
     capacity = std::min(capacity, published.peak);
   }
-  VeeCandidate best = std::move(greedy);
-  polish(costs, best);
-  std::vector<VeeCandidate> others = best_block_orders(costs);
-  for (std::size_t i = 0; i < std::min<std::size_t>(others.size(), 2); ++i) {
-    polish(costs, others[i]);
-    if (others[i].figures.no_worse_than(published) && others[i].figures.better_than(best.figures)) {
-      best = std::move(others[i]);
+  std::vector<VeeCandidate> candidates;
+  for (VeeCandidate& other : best_block_orders(costs)) {
+    if (other.figures.no_worse_than(published)) {
+      candidates.push_back(std::move(other));
     }
   }
-  return best;
+  candidates.push_back(std::move(greedy));
+  return polish(costs, std::move(candidates));
 }
 
 Result<Schedule> generate_zbv(const GeneratorInput& input) {

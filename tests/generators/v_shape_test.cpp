@@ -54,6 +54,13 @@ TEST_SUITE("generators") {
     CHECK(check_rows("V-Half", "v-half") == 4);
     CHECK(check_rows("V-Min", "v-min") == 4);
     CHECK(check_rows("V-adaptive", "v-flex") == 6);
+    CHECK(check_rows("V-1F1B", "v-1f1b") == 2);
+  }
+
+  TEST_CASE("v-1f1b orders ops as its peer does") {
+    const Pipeline pipeline = vee(4, 8);
+    CHECK(test::texts(generated("v-1f1b", pipeline, uniform_costs(pipeline, 1, 1, 1))) ==
+          test::golden_order("zero-bubble/V-1F1B"));
   }
 
   TEST_CASE("v-half and v-min keep their published bubbles and peaks") {
@@ -78,6 +85,7 @@ TEST_SUITE("generators") {
     // Measured costs of the zero-bubble authors, 8 devices, 32 micro-batches.
     const Pipeline pipeline = vee(8, 32);
     const CostTable costs = counted(pipeline, 29'850, 29'767, 18'868, 466, 0);
+    CHECK(test::reference_times(generated("v-half", pipeline, costs), costs).span <= 5'651'115);
     CHECK(test::reference_times(generated("v-min", pipeline, costs), costs).span <= 6'609'339);
   }
 
