@@ -38,6 +38,20 @@ def check(condition, what):
         raise AssertionError(what)
 
 
+def eventually(condition, what, seconds=10.0):
+    """Waits for what a busy machine may take a while to do."""
+    end = time.time() + seconds
+    while not condition():
+        check(time.time() < end, what)
+        time.sleep(0.05)
+
+
+def screenshot(browser, folder, name):
+    path = os.path.join(folder, f"{name}.png")
+    browser.save_screenshot(path)
+    check(os.path.getsize(path) > 10_000, f"the picture {name} shows something")
+
+
 def start_browser(profile, dark=False):
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not driver:
@@ -94,10 +108,13 @@ def view_range(browser):
 
 def hover(browser, canvas, point):
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", canvas)
-    time.sleep(0.2)
-    ActionChains(browser).move_to_element_with_offset(canvas, round(point[0]), round(point[1])).perform()
-    time.sleep(0.1)
-    return browser.find_element(By.ID, "tip")
+    tip = browser.find_element(By.ID, "tip")
+    def shown():  # a scroll that settles late hides the tip again
+        ActionChains(browser).move_to_element_with_offset(canvas, round(point[0]) + 1, round(point[1])).perform()
+        ActionChains(browser).move_to_element_with_offset(canvas, round(point[0]), round(point[1])).perform()
+        return tip.is_displayed()
+    eventually(shown, "hovering shows a tip")
+    return tip
 
 
 def test_comparison(browser, folder):
@@ -110,32 +127,30 @@ def test_comparison(browser, folder):
         "const c = arguments[0]; const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
         "return new Set(new Uint32Array(d.buffer)).size", canvases[0])
     check(drawn > 4, f"the first timeline is drawn ({drawn} colours)")
-    browser.save_screenshot(os.path.join(folder, "page.png"))
+    screenshot(browser, folder, "page")
 
     # Hovering names the op and what it waited for.
     rank = browser.execute_script("return window.stagecraft.runs.findIndex((r) => r.schedule === '1f1b')")
     canvas = browser.find_element(By.CSS_SELECTOR, f"#run-{rank} canvas")
     tip = hover(browser, canvas, point_of(browser, rank, "F1@2"))
-    check(tip.is_displayed(), "hovering shows a tip")
     for words in ("F1@2", "forward of micro-batch 1 on stage 2", "device", "duration", "memory", "waited for"):
         check(words in tip.text, f"the tip says '{words}': {tip.text!r}")
     tip = hover(browser, canvas, point_of(browser, rank, "F0@3"))
     check("F0@2 (device 2)" in tip.text, f"the tip names the producer: {tip.text!r}")
-    browser.save_screenshot(os.path.join(folder, "hover.png"))
+    screenshot(browser, folder, "hover")
 
     # Zoom by wheel keeps the time under the pointer; then buttons, keys, and dragging.
     whole = view_range(browser)
     origin = ScrollOrigin.from_element(canvas, 100, 0)
     ActionChains(browser).scroll_from_origin(origin, 0, -400).perform()
-    time.sleep(0.2)
+    eventually(lambda: view_range(browser) < 0.7 * whole, "the wheel zooms in")
     wheeled = view_range(browser)
-    check(wheeled < 0.7 * whole, f"the wheel zooms in: {whole} -> {wheeled}")
     browser.find_element(By.ID, "zoom-in").click()
     check(view_range(browser) < wheeled, "the button zooms in")
     before = browser.execute_script("return window.stagecraft.state.view.start")
     ActionChains(browser).drag_and_drop_by_offset(canvas, -150, 0).perform()
-    check(browser.execute_script("return window.stagecraft.state.view.start") > before, "dragging pans")
-    browser.save_screenshot(os.path.join(folder, "zoomed.png"))
+    eventually(lambda: browser.execute_script("return window.stagecraft.state.view.start") > before, "dragging pans")
+    screenshot(browser, folder, "zoomed")
     browser.find_element(By.TAG_NAME, "body").send_keys("-")
     check(view_range(browser) > 0.9 * wheeled / 1.6, "the minus key zooms out")
     browser.find_element(By.TAG_NAME, "body").send_keys("0")
@@ -157,7 +172,7 @@ def test_comparison(browser, folder):
         browser.find_element(By.ID, name).click()
         time.sleep(0.2)
         browser.execute_script("window.scrollTo(0, 0)")
-        browser.save_screenshot(os.path.join(folder, f"{name}.png"))
+        screenshot(browser, folder, f"{name}")
         images.append(browser.execute_script("window.stagecraft.redraw(); return arguments[0].toDataURL()", top))
         check(images[-1] != images[-2], f"'{name}' changes the picture")
         if name == "by-cause":
@@ -175,7 +190,7 @@ def test_comparison(browser, folder):
     time.sleep(0.3)
     overflow = browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
     check(overflow <= 0, f"a narrow page does not scroll sideways ({overflow} px)")
-    browser.save_screenshot(os.path.join(folder, "narrow.png"))
+    screenshot(browser, folder, "narrow")
     browser.set_window_size(WIDTH, HEIGHT)
 
 
@@ -183,11 +198,11 @@ def test_million(browser, folder, load_s):
     ops = browser.execute_script("return window.stagecraft.modelOf(window.stagecraft.runs[0]).ops.n")
     check(ops == 1_000_000, f"{ops} ops")
     timings = {"fit": browser.execute_script("return window.stagecraft.redraw()")}
-    browser.save_screenshot(os.path.join(folder, "million.png"))
+    screenshot(browser, folder, "million")
     for factor in (30, 1000, 10000):
         timings[f"x{factor}"] = browser.execute_script(
             "window.stagecraft.fit(); window.stagecraft.zoom(arguments[0]); return window.stagecraft.redraw()", factor)
-    browser.save_screenshot(os.path.join(folder, "million-zoomed.png"))
+    screenshot(browser, folder, "million-zoomed")
     browser.execute_script("document.getElementById('memory').click(); window.stagecraft.fit()")
     timings["memory"] = browser.execute_script("return window.stagecraft.redraw()")
     browser.execute_script("document.getElementById('critical').click()")
