@@ -4,11 +4,11 @@
 // In a grid of equal slots (F = BW = 1) micro-batch i of a unit runs F on stage s in slot s+2i and
 // BW in slot 2P-1-s+2i; unit u starts 2P slots after unit u-1. With P even the slots of the two
 // directions never meet, so the merged order has no cycle for any costs.
+#include <fmt/core.h>
+
 #include "all.hpp"
 #include "order.hpp"
 #include "shape.hpp"
-
-#include <fmt/core.h>
 
 namespace stagecraft {
 namespace {
@@ -22,7 +22,9 @@ std::optional<Diagnostic> check_chimera(const Pipeline& pipeline) {
   if (pipeline.devices % 2 != 0) {
     return bad_input(
         fmt::format("chimera needs an even number of devices, not {}", pipeline.devices),
-        fmt::format("{} or {} devices fit", pipeline.devices - 1, pipeline.devices + 1));
+        pipeline.devices == 1
+            ? "2 devices fit"
+            : fmt::format("{} or {} devices fit", pipeline.devices - 1, pipeline.devices + 1));
   }
   if (pipeline.microbatches % 2 != 0) {
     return bad_input(fmt::format("chimera runs as many micro-batches in either direction, so their "
