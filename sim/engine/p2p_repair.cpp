@@ -22,15 +22,6 @@ class Repair {
     for (std::size_t device = 0; device < step_.size(); ++device) {
       queue_.push_back(device);
     }
-    channels_.resize(2 * step_.size() * step_.size());
-    for (std::uint32_t message = 0; message < program.messages.size(); ++message) {
-      channel_of(message).push_back(message);
-    }
-    for (std::vector<std::uint32_t>& channel : channels_) {
-      std::sort(channel.begin(), channel.end(), [&](std::uint32_t a, std::uint32_t b) {
-        return program.messages[a].producer > program.messages[b].producer;
-      });
-    }
   }
 
   bool run() {
@@ -56,6 +47,18 @@ class Repair {
  private:
   [[nodiscard]] bool finished() const {
     return std::equal(step_.begin(), step_.end(), program_.offsets.begin() + 1);
+  }
+  // Few programs need it.
+  void make_channels() {
+    channels_.resize(2 * step_.size() * step_.size());
+    for (std::uint32_t message = 0; message < program_.messages.size(); ++message) {
+      channel_of(message).push_back(message);
+    }
+    for (std::vector<std::uint32_t>& channel : channels_) {
+      std::sort(channel.begin(), channel.end(), [this](std::uint32_t a, std::uint32_t b) {
+        return program_.messages[a].producer > program_.messages[b].producer;
+      });
+    }
   }
   std::vector<std::uint32_t>& channel_of(std::uint32_t message) {
     const P2pMessage& m = program_.messages[message];
@@ -123,6 +126,9 @@ class Repair {
 
   // The first send in order of devices that waits for its receiver.
   bool move_one() {
+    if (channels_.empty()) {
+      make_channels();
+    }
     for (std::size_t device = 0; device < step_.size(); ++device) {
       if (step_[device] == program_.offsets[device + 1] ||
           program_.steps[step_[device]].kind != P2pStepKind::kWait) {

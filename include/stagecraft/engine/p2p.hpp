@@ -82,14 +82,12 @@ struct P2pProgram {
 ///   data only later (Megatron; groups of more than P micro-batches). And where the program would
 ///   still stop because a device waits for a send whose receiver stands at another call, the
 ///   receive moves up to that call. Without this, one blocked sender would hold up all devices.
-/// Other schedules than Megatron's: where these calls alone, with unit durations and no latency,
-/// make
-///   a schedule longer than its data does, `batched` places every message in calls at which sender
-///   and receiver meet in the timeline without latencies, and `overlap` waits for sends at the end
-///   only; if that is better by the same measure.
-/// send-first, recv-first, parity: the calls of `batched`, one blocking call per member: sends
-/// before
-///   receives, receives before sends, or the former on even and the latter on odd devices.
+/// Other schedules than Megatron's: it may be that these calls alone, with unit durations and no
+///   latency, make a schedule longer than its data does. Then `batched` places every message in
+///   calls at which sender and receiver meet in the timeline without latencies, and `overlap` waits
+///   for sends at the end only, if that is better by the same measure.
+/// send-first, recv-first, parity: the calls of `batched`, one blocking call per member. Sends come
+///   before receives, receives before sends, or the former on even and the latter on odd devices.
 ///   Gradients are sent before activations and received after them, or before where both come from
 ///   one device.
 [[nodiscard]] P2pProgram lower_p2p(const Schedule& schedule, const TaskGraph& graph,
