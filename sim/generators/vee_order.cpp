@@ -84,6 +84,14 @@ Time VeeCosts::work(std::int32_t device) const {
   return sum;
 }
 
+Time VeeCosts::least_span() const {
+  Time largest = 0;
+  for (std::int32_t device = 0; device < devices; ++device) {
+    largest = std::max(largest, work(device));
+  }
+  return largest;
+}
+
 Bytes VeeCosts::largest_activation(std::int32_t device) const {
   Bytes largest = 0;
   for (const std::int32_t s : {device, stages - 1 - device}) {

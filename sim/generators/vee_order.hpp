@@ -50,6 +50,8 @@ struct VeeCosts {
   [[nodiscard]] bool in_slots() const;
   /// Sum of a device's durations.
   [[nodiscard]] Time work(std::int32_t device) const;
+  /// The largest of these: no order has a smaller span.
+  [[nodiscard]] Time least_span() const;
   /// Largest activation of one unit on a device, over both chunks.
   [[nodiscard]] Bytes largest_activation(std::int32_t device) const;
   /// What one micro-batch alone needs on a device: no order gets by with less.

@@ -66,7 +66,8 @@ class BlockSearch {
         sample_(first_microbatches(costs, std::max(12, 3 * costs.devices))),
         repeater_(sample_),
         replay_(sample_),
-        latency_(latency_ticks(costs)) {}
+        latency_(latency_ticks(costs)),
+        least_span_(sample_.least_span()) {}
 
   std::vector<VeeCandidate> run() {
     const std::int64_t passes_each = static_cast<std::int64_t>(sample_.passes()) * costs_.devices;
@@ -109,6 +110,10 @@ class BlockSearch {
     best_.insert(place, trial);
     if (best_.size() > kKept) {
       best_.pop_back();
+    }
+    // Enough candidates without a bubble: nothing more to find.
+    if (best_.size() == kKept && best_.back().figures.span == least_span_) {
+      left_ = 0;
     }
   }
 
@@ -230,6 +235,7 @@ class BlockSearch {
   VeeRepeater repeater_;
   VeeReplay replay_;
   std::int32_t latency_;
+  Time least_span_;
   std::int64_t left_ = 0;
   std::vector<Trial> best_;
 };

@@ -15,6 +15,9 @@ constexpr OptionSpec kOptions[] = {vee_limit_option()};
 // peak memory gets worse by it.
 VeeCandidate better_than_greedy(VeeCosts& costs, VeeCandidate greedy) {
   const VeeFigures published = greedy.figures;
+  if (published.span == costs.least_span()) {
+    return greedy;
+  }
   for (Bytes& capacity : costs.capacity) {
     capacity = std::min(capacity, published.peak);
   }
