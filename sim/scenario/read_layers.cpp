@@ -113,7 +113,7 @@ void read_layers(Reader& reader, Scenario& scenario) {
     }
   }
   read_names(reader, layers, count);
-  if (layers.activation.empty() && reader.has("layers.activation_kept")) {
+  if (!reader.has("layers.activation") && reader.has("layers.activation_kept")) {
     reader.fail("layers.activation_kept",
                 "'layers.activation' is missing, expected it beside 'layers.activation_kept'");
     layers.activation_kept.clear();
@@ -128,6 +128,10 @@ void read_layers(Reader& reader, Scenario& scenario) {
     if (layers.activation_kept.empty()) {
       layers.activation_kept = upper_halves(layers.activation);
     }
+  } else {
+    // What is checked after a reported error must still find lists that fit together.
+    layers = LayerCosts{};
+    layers.forward.assign(count, 0);
   }
   scenario.layers = std::move(layers);
 }
