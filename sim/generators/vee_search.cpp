@@ -338,14 +338,14 @@ PublishedBlock v_half_block(std::int32_t devices) {
            .backward1 = 2 * kTicksPerSlot,
            .loss = (1 + 3 * even) * kTicksPerSlot,
            .turn_back = 2 * kTicksPerSlot},
-          2 * ((devices + 2) / 2)};
+          2 * std::int64_t{(devices + 2) / 2}};
 }
 
 PublishedBlock v_min_block(std::int32_t devices) {
   // Slots on device d: F0 d, F1 2P-d-1, B1 2P+2t+d, B0 4P+2t-d-1; t = 1 where 3 divides P, so that
   // passes do not meet.
   const std::int32_t third = devices % 3 == 0 ? 1 : 0;
-  return {{.loss = (1 + 2 * third) * kTicksPerSlot}, 2 * ((devices + 4) / 3)};
+  return {{.loss = (1 + 2 * third) * kTicksPerSlot}, 2 * std::int64_t{(devices + 4) / 3}};
 }
 
 VeeCandidate best_vee_order(const VeeCosts& costs) {
