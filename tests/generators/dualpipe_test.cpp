@@ -70,7 +70,7 @@ TEST_SUITE("generators") {
       const auto devices = static_cast<std::int32_t>(random.uniform(1, 9));
       const bool folded = devices % 2 == 1 || random.chance(1, 2);
       const auto microbatches =
-          2 * (devices + static_cast<std::int32_t>(random.uniform(0, 2 * devices)));
+          2 * (devices + static_cast<std::int32_t>(random.uniform(0, 2 * std::int64_t{devices})));
       const Pipeline pipeline =
           folded ? vee(devices, microbatches + round % 2) : two_way(devices, microbatches);
       CAPTURE(devices);
