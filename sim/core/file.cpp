@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -41,23 +42,26 @@ Result<std::string> read_file(const std::string& path) {
   return content;
 }
 
-Result<std::size_t> write_file(const std::string& path, std::string_view content) {
+Result<std::size_t> write_file(const std::string& path,
+                               const std::function<void(std::ostream&)>& write) {
   if (path == "-") {
-    std::cout.write(content.data(), static_cast<std::streamsize>(content.size()));
+    write(std::cout);
     std::cout.flush();
     if (!std::cout) {
       return system_failure("<standard output>", "cannot write", EIO);
     }
-    return content.size();
+    return std::size_t{0};
   }
   const std::string temporary = path + ".tmp." + std::to_string(::getpid());
+  std::size_t size = 0;
   {
     errno = 0;
     std::ofstream stream(temporary, std::ios::binary | std::ios::trunc);
     if (!stream) {
       return system_failure(path, "cannot write the file", errno);
     }
-    stream.write(content.data(), static_cast<std::streamsize>(content.size()));
+    write(stream);
+    size = static_cast<std::size_t>(std::max<std::streamoff>(stream.tellp(), 0));
     stream.close();
     if (!stream) {
       const int error = errno;
@@ -69,6 +73,16 @@ Result<std::size_t> write_file(const std::string& path, std::string_view content
     const int error = errno;
     std::remove(temporary.c_str());
     return system_failure(path, "cannot write the file", error);
+  }
+  return size;
+}
+
+Result<std::size_t> write_file(const std::string& path, std::string_view content) {
+  const Result<std::size_t> written = write_file(path, [&](std::ostream& stream) {
+    stream.write(content.data(), static_cast<std::streamsize>(content.size()));
+  });
+  if (!written) {
+    return written;
   }
   return content.size();
 }

@@ -228,6 +228,29 @@ std::optional<Cells> Reader::cells_at(const Node& node, const KeySpec& spec, int
   return whole ? std::optional(std::move(cells)) : std::nullopt;
 }
 
+void Reader::check_values(std::string_view section) {
+  for (const KeySpec& spec : scenario_keys()) {
+    const bool inside = spec.path == section || (spec.path.starts_with(section) &&
+                                                 spec.path.substr(section.size()).starts_with('.'));
+    if (!inside) {
+      continue;
+    }
+    switch (spec.type) {
+      case KeyType::kText:
+        (void)text(spec.path);
+        break;
+      case KeyType::kFlag:
+        (void)flag(spec.path);
+        break;
+      case KeyType::kChoice:
+        (void)choice(spec.path);
+        break;
+      default:
+        (void)cells(spec.path);
+    }
+  }
+}
+
 std::optional<Cells> Reader::cells(std::string_view path) {
   const Node* node = find(path);
   if (node == nullptr) {

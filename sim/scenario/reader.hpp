@@ -32,6 +32,10 @@ class Reader {
   /// null.
   void check_keys();
 
+  /// Reads the value of every key of `section` (and below) for its errors alone: for what depends
+  /// on a shape that is not known. Sizes of lists are not checked.
+  void check_values(std::string_view section);
+
   /// The value at a dotted path, or nullptr if it is absent or null.
   [[nodiscard]] const Node* find(std::string_view path) const;
   [[nodiscard]] bool has(std::string_view path) const { return find(path) != nullptr; }

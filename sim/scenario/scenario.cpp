@@ -86,6 +86,11 @@ Result<Scenario> read_scenario(std::string_view text, const std::string& file,
       read_memory(reader, scenario);
       read_optimizer(reader, scenario);
       read_network(reader, scenario);
+    } else {
+      for (const std::string_view section :
+           {"costs", "communication", "links", "host_link", "memory", "optimizer"}) {
+        reader.check_values(section);
+      }
     }
   }
   if (!reader.failures.empty()) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <iterator>
+#include <ostream>
 
 #include <fmt/core.h>
 
@@ -15,8 +16,7 @@
 namespace stagecraft::cli {
 namespace {
 
-int write(const std::string& path, std::string_view content) {
-  const Result<std::size_t> written = write_file(path, content);
+int status_of(const Result<std::size_t>& written) {
   return written ? kDone : fail(written.failures());
 }
 
@@ -31,7 +31,7 @@ int fail(const Diagnostics& failures) {
 }
 
 int print(std::string_view text) {
-  return write("-", text);
+  return status_of(write_file("-", text));
 }
 
 bool output_is_taken(const Arguments& arguments) {
@@ -42,12 +42,14 @@ bool output_is_taken(const Arguments& arguments) {
 int write_outputs(const Arguments& arguments, std::span<const Run> runs, std::string_view json) {
   struct Output {
     const std::string& path;
-    std::function<std::string()> make;
+    std::function<void(std::ostream&)> write;
   };
-  const Output outputs[] = {{arguments.json, [&] { return std::string(json); }},
-                            {arguments.trace, [&] { return chrome_trace(runs); }},
-                            {arguments.html, [&] { return html_page(runs); }},
-                            {arguments.svg, [&] { return svg_timeline(runs); }}};
+  // The trace is written event by event: of a million ops it is larger than all else together.
+  const Output outputs[] = {
+      {arguments.json, [&](std::ostream& stream) { stream << json; }},
+      {arguments.trace, [&](std::ostream& stream) { write_chrome_trace(stream, runs); }},
+      {arguments.html, [&](std::ostream& stream) { stream << html_page(runs); }},
+      {arguments.svg, [&](std::ostream& stream) { stream << svg_timeline(runs); }}};
   const auto to_output = [](const Output& output) { return output.path == "-"; };
   if (std::count_if(std::begin(outputs), std::end(outputs), to_output) > 1) {
     return fail({bad_input("two results on standard output, expected one `-` at most")});
@@ -56,7 +58,7 @@ int write_outputs(const Arguments& arguments, std::span<const Run> runs, std::st
     if (output.path.empty()) {
       continue;
     }
-    if (const int status = write(output.path, output.make()); status != kDone) {
+    if (const int status = status_of(write_file(output.path, output.write)); status != kDone) {
       return status;
     }
   }

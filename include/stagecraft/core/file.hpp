@@ -1,6 +1,8 @@
 // Reading and writing whole files.
 #pragma once
 
+#include <functional>
+#include <iosfwd>
 #include <string>
 #include <string_view>
 
@@ -15,5 +17,10 @@ namespace stagecraft {
 /// the new content, never a part; "-" is standard output. Fails (bad input) with the system's
 /// reason and leaves what was there.
 [[nodiscard]] Result<std::size_t> write_file(const std::string& path, std::string_view content);
+
+/// The same for content that is made while it is written, so that it never stands in memory whole.
+/// Returns the bytes written (0 to standard output).
+[[nodiscard]] Result<std::size_t> write_file(const std::string& path,
+                                             const std::function<void(std::ostream&)>& write);
 
 }  // namespace stagecraft
