@@ -345,6 +345,9 @@ Result<Schedule> parse_schedule_json(std::string_view text, const std::string& f
     }
     reader.fail_at(error.byte == 0 ? 0 : error.byte - 1, "not valid JSON: " + reason);
     return reader.failures;
+  } catch (const json::out_of_range&) {  // thrown without a place
+    reader.fail_at(0, "a number is too large for any computer");
+    return reader.failures;
   }
   std::optional<Schedule> schedule = read_schedule(reader, root, file);
   if (!reader.failures.empty()) {

@@ -211,6 +211,7 @@ TEST_SUITE("schedule") {
     check_has(with("\"ops\"", "\"name\": 7, \"ops\""), "'name' must be a string");
     check_has(with("[[", "[[["), "x.json:4:29: error: not valid JSON");
     check_has(json_complaint("{\"ops\": [\n  ]"), "x.json:2:4: error: not valid JSON");
+    check_has(json_complaint("[1e999]"), "x.json:1:1: error: a number is too large");
     check_has(json_complaint(""), "x.json:1:1: error: not valid JSON");
     check_has(json_complaint("[]"), "a schedule must be an object");
     check_has(json_complaint("{}"), "key 'ops' is missing");
