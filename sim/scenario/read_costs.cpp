@@ -65,6 +65,7 @@ void read_slice_shares(Reader& reader, Scenario& scenario) {
   }
   const auto add_row = [&](const Cells& row, std::int32_t slices) {
     std::vector<std::int64_t> weights;
+    weights.reserve(row.items.size());
     for (const Cells& item : row.items) {
       weights.push_back(item.value);
     }

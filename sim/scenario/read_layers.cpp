@@ -29,6 +29,7 @@ bool check_sum(Reader& reader, const LayerList& list) {
 /// Halves of what F allocates stay for W where the file does not say.
 std::vector<std::int64_t> upper_halves(const std::vector<std::int64_t>& values) {
   std::vector<std::int64_t> halves;
+  halves.reserve(values.size());
   for (const std::int64_t value : values) {
     halves.push_back(value - value / 2);
   }

@@ -145,14 +145,15 @@ Result<Pipeline> make_shape(Reader& reader, const Shape& shape, Scenario& scenar
   scenario.chunks_stated = shape.chunks.has_value();
   scenario.placement_stated = shape.placement.has_value();
   if (shape.placement == PlacementKind::kExplicit) {
-    const std::int64_t stages = std::int64_t{shape.chunks.value_or(0)} * shape.devices;
+    const std::int64_t chunks = shape.chunks.value_or(0);
+    const std::int64_t stages = chunks * shape.devices;
     const auto listed = static_cast<std::int64_t>(shape.device_of_stage.size());
     scenario.chunks_stated = true;
-    if (shape.chunks && stages != listed) {
+    if (chunks > 0 && stages != listed) {
       return bad_input(
           fmt::format("'pipeline.placement' places {} stages, expected {}: {} chunks on "
                       "each of {} devices",
-                      listed, stages, *shape.chunks, shape.devices),
+                      listed, stages, chunks, shape.devices),
           "leave pipeline.chunks out");
     }
     return make_explicit_pipeline(shape.devices, shape.device_of_stage, shape.microbatches);

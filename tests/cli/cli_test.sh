@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # Runs the program as a user does: cli_test.sh PROGRAM SOURCE_FOLDER CASE
+# Cases are called by name at the end.
+# shellcheck disable=SC2317
 set -uo pipefail
 program=$1 source=$2 case=$3
 folder=$(mktemp -d)
