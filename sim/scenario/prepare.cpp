@@ -19,9 +19,15 @@ std::vector<Grid*> compute_grids(CostTable& costs) {
           &costs.backward, &costs.recompute,      &costs.overlapped};
 }
 
-/// What F allocates is what B and W release.
+/// What F allocates is what B and W release. F keeps its share of the activation to the byte, so
+/// that peaks count what is really held; B and W share the rounding.
 void balance_memory(MemoryCosts& memory, const Pipeline& pipeline) {
-  memory.forward = negate(add(memory.backward_input, memory.backward_weight, pipeline));
+  memory.backward_input =
+      fill_grid(pipeline, std::max(axes_of(memory.backward_input), axes_of(memory.forward)),
+                [&](std::int32_t s, std::int32_t m, std::int32_t q) {
+                  return std::max(memory.backward_input.at(s, m, q), -memory.forward.at(s, m, q));
+                });
+  memory.backward_weight = negate(add(memory.forward, memory.backward_input, pipeline));
   memory.stage_input =
       fill_grid(pipeline, std::max(axes_of(memory.stage_input), axes_of(memory.forward)),
                 [&](std::int32_t s, std::int32_t m, std::int32_t q) {
@@ -32,8 +38,8 @@ void balance_memory(MemoryCosts& memory, const Pipeline& pipeline) {
 void recut_costs(CostTable& costs, const Scenario& scenario, const Pipeline& pipeline) {
   const std::int32_t from = scenario.pipeline.stages;
   std::vector<Grid*> grids = compute_grids(costs);
-  grids.insert(grids.end(), {&costs.offload, &costs.reload, &costs.memory.backward_input,
-                             &costs.memory.backward_weight});
+  grids.insert(grids.end(), {&costs.offload, &costs.reload, &costs.memory.forward,
+                             &costs.memory.backward_input});
   for (Grid* grid : grids) {
     *grid = recut_stages(*grid, from, pipeline);
   }
@@ -48,7 +54,7 @@ void cut_costs(CostTable& costs, const Scenario& scenario, const Pipeline& pipel
     *grid = cut_slices(*grid, pipeline, scenario.slice_shares);
   }
   MemoryCosts& memory = costs.memory;
-  for (Grid* grid : {&memory.backward_input, &memory.backward_weight, &memory.stage_input}) {
+  for (Grid* grid : {&memory.forward, &memory.backward_input, &memory.stage_input}) {
     *grid = cut_slices(*grid, pipeline, {});
   }
   balance_memory(memory, pipeline);

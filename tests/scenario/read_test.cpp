@@ -178,6 +178,23 @@ memory: {forward: [9, 5, 3], backward_input: -1, capacity: 100, resident: [1, 2,
     CHECK(run.costs.memory.resident == std::vector<std::int64_t>{1, 2, 3});
   }
 
+  TEST_CASE("a stage's activation is cut to the byte, whatever B and W release of it") {
+    const Scenario scenario = read(R"(
+pipeline: {devices: 4, microbatches: 8}
+costs: {forward: 1, backward_input: 1, backward_weight: 1}
+memory: {forward: 2, backward_input: -1, backward_weight: -1}
+)");
+    const PreparedRun run = prepared(scenario, "interleaved", Recut::kAllowed);
+    const MemoryCosts& memory = run.costs.memory;
+    for (std::int32_t stage = 0; stage < run.pipeline.stages; ++stage) {
+      CHECK(memory.forward.at(stage, 0) == 1);
+      CHECK(memory.forward.at(stage, 0) + memory.backward_input.at(stage, 0) +
+                memory.backward_weight.at(stage, 0) ==
+            0);
+      CHECK(memory.backward_weight.at(stage, 0) <= 0);
+    }
+  }
+
   TEST_CASE("a schedule's shape fills what the scenario leaves open") {
     const Scenario open = read(R"(
 pipeline: {devices: 4, microbatches: 8}
