@@ -68,6 +68,27 @@ std::string peak_text(const Run& run) {
   return text;
 }
 
+/// Idle time of a mean device within one iteration of the steady state; the only place where
+/// waiting for the optimizer step of others shows.
+std::string iteration_idle_text(const Evaluation& e) {
+  std::array<Time, kIdleCauseCount> sums{};
+  for (const DeviceEvaluation& device : e.devices) {
+    for (std::size_t c = 0; c < sums.size(); ++c) {
+      sums[c] += device.iteration_idle_by_cause[c];
+    }
+  }
+  const Time whole = e.iteration * static_cast<Time>(e.devices.size());
+  std::string text =
+      percent_text(share(std::accumulate(sums.begin(), sums.end(), Time{0}), whole)) + " idle";
+  for (std::size_t c = 0; c < sums.size(); ++c) {
+    if (sums[c] > 0) {
+      text += fmt::format(", {} {}", to_string(static_cast<IdleCause>(c)),
+                          percent_text(share(sums[c], whole)));
+    }
+  }
+  return text;
+}
+
 std::string headline(const Run& run) {
   const Evaluation& e = run.evaluation;
   std::string text = "\n";
@@ -78,6 +99,10 @@ std::string headline(const Run& run) {
     line("iteration time",
          fmt::format("{}  (steady state, with gradient reduction and optimizer step)",
                      time_text(e.iteration)));
+    // Where an iteration is no more than the makespan the table below says it all.
+    if (e.iteration_idle_known && e.iteration != e.makespan) {
+      line("", iteration_idle_text(e));
+    }
   }
   line("makespan", time_text(e.makespan));
   line("span", time_text(e.span));

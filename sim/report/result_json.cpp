@@ -34,6 +34,14 @@ Json pipeline_json(const Pipeline& pipeline) {
   return json;
 }
 
+Json causes_json(const IdleByCause& idle) {
+  Json causes;
+  for (std::size_t c = 0; c < idle.size(); ++c) {
+    causes[to_string(static_cast<IdleCause>(c))] = idle[c];
+  }
+  return causes;
+}
+
 Json device_json(const Run& run, std::size_t index) {
   const DeviceEvaluation& device = run.evaluation.devices[index];
   Json json = {{"busy_ns", device.busy},
@@ -49,11 +57,10 @@ Json device_json(const Run& run, std::size_t index) {
       json["capacity_bytes"] = run.capacity[index];
     }
   }
-  Json causes;
-  for (std::size_t c = 0; c < device.idle_by_cause.size(); ++c) {
-    causes[to_string(static_cast<IdleCause>(c))] = device.idle_by_cause[c];
+  json["idle_by_cause_ns"] = causes_json(device.idle_by_cause);
+  if (run.evaluation.iteration_idle_known) {
+    json["iteration_idle_by_cause_ns"] = causes_json(device.iteration_idle_by_cause);
   }
-  json["idle_by_cause_ns"] = std::move(causes);
   return json;
 }
 
