@@ -14,8 +14,8 @@
 
 namespace stagecraft::test {
 
-/// The schedule `name` of this pipeline; the test fails with the diagnostics if there is none, or if
-/// it breaks a rule.
+/// The schedule `name` of this pipeline; the test fails with the diagnostics if there is none, or
+/// if it breaks a rule.
 inline Schedule generated(const std::string& name, const Pipeline& pipeline, const CostTable& costs,
                           const GeneratorOptions& options = {}) {
   Result<Schedule> schedule = generate(name, {pipeline, costs, options});

@@ -12,8 +12,8 @@ namespace stagecraft {
 /// Writes every run that has a timeline: a process per device; threads for compute, send, receive
 /// and copy, with further lanes where events of one kind overlap (viewers do not show overlapping
 /// events of one thread); flow arrows from producer to consumer of every transfer; memory as a
-/// counter. Times are microseconds with three decimals. Streams: beside the runs it needs 8 bytes an
-/// op and one device's order.
+/// counter. Times are microseconds with three decimals. Streams: beside the runs it needs 8 bytes
+/// an op and one device's order.
 void write_chrome_trace(std::ostream& stream, std::span<const Run> runs);
 
 /// The same as one string.

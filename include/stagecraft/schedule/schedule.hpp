@@ -20,8 +20,8 @@ namespace stagecraft {
 
 /// How sends and receives are issued in rendezvous mode (part of the lowering, DESIGN 2).
 enum class P2pLowering : std::uint8_t {
-  kBatched,  ///< all sends and receives between two ops are one batch; the device blocks until
-             ///< every member is matched (Megatron's default)
+  kBatched,    ///< all sends and receives between two ops are one batch; the device blocks until
+               ///< every member is matched (Megatron's default)
   kOverlap,    ///< posted early and waited for where the data is needed (Megatron overlap_p2p_comm)
   kSendFirst,  ///< one blocking call after another: sends, then receives
   kRecvFirst,  ///< receives, then sends
