@@ -20,6 +20,23 @@ Diagnostic system_failure(const std::string& path, const char* what, int error) 
   return diagnostic;
 }
 
+// 0, or the system's error number.
+int write_stream(const std::string& path, const std::function<void(std::ostream&)>& write,
+                 std::size_t& size) {
+  errno = 0;
+  std::ofstream stream(path, std::ios::binary | std::ios::trunc);
+  if (!stream) {
+    return errno == 0 ? EIO : errno;
+  }
+  write(stream);
+  size = static_cast<std::size_t>(std::max<std::streamoff>(stream.tellp(), 0));
+  stream.close();
+  if (!stream) {
+    return errno == 0 ? EIO : errno;
+  }
+  return 0;
+}
+
 }  // namespace
 
 Result<std::string> read_file(const std::string& path) {
@@ -52,39 +69,30 @@ Result<std::size_t> write_file(const std::string& path,
     }
     return std::size_t{0};
   }
-  const std::string temporary = path + ".tmp." + std::to_string(::getpid());
+  std::error_code status;
+  const bool link = std::filesystem::is_symlink(path, status);
+  const std::string target = link ? std::filesystem::weakly_canonical(path, status).string() : path;
+  const bool special =
+      std::filesystem::exists(target, status) && !std::filesystem::is_regular_file(target, status);
+  const std::string written = special ? target : target + ".tmp." + std::to_string(::getpid());
   std::size_t size = 0;
-  {
-    errno = 0;
-    std::ofstream stream(temporary, std::ios::binary | std::ios::trunc);
-    if (!stream) {
-      return system_failure(path, "cannot write the file", errno);
-    }
-    write(stream);
-    size = static_cast<std::size_t>(std::max<std::streamoff>(stream.tellp(), 0));
-    stream.close();
-    if (!stream) {
-      const int error = errno;
-      std::remove(temporary.c_str());
-      return system_failure(path, "cannot write the file", error == 0 ? EIO : error);
-    }
+  int error = write_stream(written, write, size);
+  if (error == 0 && !special && std::rename(written.c_str(), target.c_str()) != 0) {
+    error = errno;
   }
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
-    const int error = errno;
-    std::remove(temporary.c_str());
+  if (error != 0) {
+    if (!special) {
+      std::remove(written.c_str());
+    }
     return system_failure(path, "cannot write the file", error);
   }
   return size;
 }
 
 Result<std::size_t> write_file(const std::string& path, std::string_view content) {
-  const Result<std::size_t> written = write_file(path, [&](std::ostream& stream) {
+  return write_file(path, [&](std::ostream& stream) {
     stream.write(content.data(), static_cast<std::streamsize>(content.size()));
   });
-  if (!written) {
-    return written;
-  }
-  return content.size();
 }
 
 }  // namespace stagecraft

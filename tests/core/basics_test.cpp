@@ -7,6 +7,7 @@
 #include <fstream>
 #include <vector>
 
+#include "stagecraft/core/check.hpp"
 #include "stagecraft/core/file.hpp"
 #include "stagecraft/core/hash.hpp"
 #include "stagecraft/core/random.hpp"
@@ -82,5 +83,31 @@ TEST_SUITE("core") {
     REQUIRE_FALSE(refused.ok());
     CHECK(refused.failures()[0].message == "cannot write the file: No such file or directory");
     std::filesystem::remove_all(folder);
+  }
+
+  TEST_CASE("writing leaves links and devices what they are") {
+    const std::filesystem::path folder =
+        std::filesystem::temp_directory_path() / ("stagecraft-link-" + std::to_string(getpid()));
+    std::filesystem::create_directories(folder);
+    const std::filesystem::path target = folder / "target";
+    REQUIRE(write_file(target.string(), "old").ok());
+    std::filesystem::create_symlink(target, folder / "link");
+    CHECK(write_file((folder / "link").string(), "new").ok());
+    CHECK(std::filesystem::is_symlink(folder / "link"));
+    CHECK(read_file(target.string()).value() == "new");
+    CHECK(write_file("/dev/null", "gone").ok());
+    CHECK(std::filesystem::is_character_file("/dev/null"));
+    std::filesystem::remove_all(folder);
+  }
+
+  TEST_CASE("a failed check says what, the condition and where") {
+    try {
+      STAGECRAFT_CHECK(1 + 1 == 3, "sums are wrong");
+      FAIL("the check passed");
+    } catch (const CheckFailure& failure) {
+      const std::string text = failure.what();
+      CHECK(text.starts_with("sums are wrong (1 + 1 == 3) at "));
+      CHECK(text.find("basics_test.cpp:") != std::string::npos);
+    }
   }
 }

@@ -1,12 +1,19 @@
-// Checks for programming errors. They stay on in release builds: a wrong number is worse than a
-// crash. Never used for user input, which is reported through diagnostics.hpp.
+// Checks for programming errors. They stay on in release builds: a wrong number is worse than no
+// number. Never used for user input, which is reported through diagnostics.hpp.
 #pragma once
 
+#include <stdexcept>
 #include <string_view>
 
 namespace stagecraft {
 
-/// Prints "internal error: <message> (<condition>) at file:line" to stderr and aborts.
+/// A check failed: a bug of ours. `main` turns it into exit status 1.
+class CheckFailure : public std::logic_error {
+ public:
+  using std::logic_error::logic_error;
+};
+
+/// Throws CheckFailure with "<message> (<condition>) at file:line".
 [[noreturn]] void check_failed(std::string_view condition, std::string_view message,
                                const char* file, int line);
 

@@ -19,7 +19,7 @@ namespace stagecraft {
 [[nodiscard]] Result<std::size_t> write_file(const std::string& path, std::string_view content);
 
 /// The same for content that is made while it is written, so that it never stands in memory whole.
-/// Returns the bytes written (0 to standard output).
+/// Returns the bytes written (0 to what has no size, as standard output).
 [[nodiscard]] Result<std::size_t> write_file(const std::string& path,
                                              const std::function<void(std::ostream&)>& write);
 
