@@ -56,7 +56,7 @@ Result<Schedule> generate_chimera(const GeneratorInput& input) {
   const std::int32_t count = pipeline.microbatches / 2;  // per direction
   // Slot of the last backward: micro-batch count-1 on stage 0.
   const std::int64_t slots =
-      std::int64_t{(count - 1) / half} * 2 * devices + 2 * ((count - 1) % half) + 2 * devices;
+      std::int64_t{2} * devices * ((count - 1) / half + 1) + std::int64_t{2} * ((count - 1) % half);
 
   OrderWriter writer("chimera", pipeline, fused_op_count(pipeline));
   for (std::int32_t device = 0; device < devices; ++device) {
