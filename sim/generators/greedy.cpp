@@ -190,7 +190,8 @@ Result<Schedule> generate_greedy(const GeneratorInput& input) {
   }
   GreedyRun best = run_greedy(pipeline, input.costs, options->rule);
   if (!best.complete) {
-    return one_by_one(pipeline);
+    auto plain = better_one_f_one_b(pipeline, input.costs, kNever);
+    return plain ? *std::move(plain) : one_by_one(pipeline);
   }
   if (options->rule.defer) {
     try_exemptions(pipeline, input.costs, options->rule, options->trials, best);

@@ -299,8 +299,9 @@ class GreedyLoop {
     }
     const Time arrival = end + latency_[static_cast<std::size_t>(std::min(s, target))];
     const auto d = static_cast<std::size_t>(stage(target).device);
-    // A device that is busy beyond the arrival wakes by itself.
-    if (devices_[d].free < arrival) {
+    // A device that is busy up to the arrival or beyond wakes by itself; one that became free at
+    // this very instant may have looked already.
+    if (devices_[d].free < arrival || arrival == now_) {
       wake(arrival, d);
     }
   }

@@ -15,7 +15,6 @@
 #include "greedy_rule.hpp"
 #include "line.hpp"
 #include "shape.hpp"
-#include "stagecraft/core/check.hpp"
 #include "zb_heuristic.hpp"
 #include "zb_order.hpp"
 #include "zb_repair.hpp"
@@ -29,7 +28,8 @@ constexpr std::int64_t kLeastTrials = 100;
 
 constexpr OptionSpec kOptions[] = {
     {"objective", "", "span", "span | makespan | iteration",
-     "what to make small first: the span, as the authors do (without costs.post_validation never "
+     "what to make small first: the span, as the authors do (without optimizer.post_validation "
+     "never "
      "at "
      "a makespan above that of 1f1b, zb-h1 or zb-h2), the makespan, or whichever of the two the "
      "iteration time follows; the other one comes second"},
@@ -130,8 +130,8 @@ LineOrder handcrafted(const LineCosts& costs, bool twice_the_memory) {
   return order;
 }
 
-/// The plain list-scheduling rule of greedy.
-LineOrder list_scheduled(const LineCosts& line) {
+/// The plain list-scheduling rule of greedy, unless memory stops it.
+std::optional<LineOrder> list_scheduled(const LineCosts& line) {
   const Result<Pipeline> pipeline =
       make_pipeline(line.stages, 1, line.microbatches, PlacementKind::kLoop);
   CostTable costs;
@@ -155,7 +155,9 @@ LineOrder list_scheduled(const LineCosts& line) {
   GreedyRule rule;
   rule.defer = false;
   const GreedyRun run = run_greedy(*pipeline, costs, rule);
-  STAGECRAFT_CHECK(run.complete, "room for every single micro-batch has been checked");
+  if (!run.complete) {
+    return std::nullopt;
+  }
   LineOrder order(static_cast<std::size_t>(line.stages));
   for (std::size_t s = 0; s < order.size(); ++s) {
     order[s].reserve(run.lists[s].size());
@@ -164,6 +166,16 @@ LineOrder list_scheduled(const LineCosts& line) {
     }
   }
   return order;
+}
+
+/// One micro-batch after the other: fits wherever anything does.
+LineOrder one_by_one(const LineCosts& costs) {
+  std::vector<OpKind> kinds;
+  kinds.reserve(static_cast<std::size_t>(costs.microbatches) * 3);
+  for (std::int32_t m = 0; m < costs.microbatches; ++m) {
+    kinds.insert(kinds.end(), {OpKind::kForward, OpKind::kBackwardInput, OpKind::kBackwardWeight});
+  }
+  return LineOrder(static_cast<std::size_t>(costs.stages), kinds);
 }
 
 struct Candidate {
@@ -289,6 +301,7 @@ Result<Schedule> generate_zb_auto(const GeneratorInput& input) {
   candidates.offer(line_one_f_one_b(costs, false));
   candidates.offer(handcrafted(costs, false));
   candidates.offer(handcrafted(costs, true));
+  candidates.offer(one_by_one(costs));
   if (!input.costs.post_validation) {
     candidates.limit_makespan();
   }
@@ -296,7 +309,9 @@ Result<Schedule> generate_zb_auto(const GeneratorInput& input) {
     candidates.offer(build_zb_order(costs, zb_variant(variant)));
   }
   if (!candidates.reach_bound()) {
-    candidates.offer(list_scheduled(costs));
+    if (auto order = list_scheduled(costs)) {
+      candidates.offer(*std::move(order));
+    }
   }
   candidates.repair(options->repair);
   return line_schedule("zb-auto", pipeline, candidates.best());
