@@ -63,6 +63,7 @@ class TreeBuilder final : public YAML::EventHandler {
 
   Node::Pointer root;
   Diagnostics failures;
+  Diagnostics duplicates;
 
  private:
   struct Open {
@@ -123,7 +124,7 @@ class TreeBuilder final : public YAML::EventHandler {
     }
   }
 
-  /// A key with an empty name is dropped together with its value.
+  /// A key with an empty name, or given before, is dropped together with its value.
   Node::Entry take_key(const Node& map, const Node& node, const YAML::Mark& mark) {
     Node::Entry entry;
     entry.source = source_;
@@ -134,7 +135,9 @@ class TreeBuilder final : public YAML::EventHandler {
     } else if (node.text == "<<") {
       fail(mark, "merge keys (<<) are not supported", "write the keys out");
     } else if (const Node::Entry* first = map.find(node.text)) {
-      fail(mark, fmt::format("duplicate key '{}', first given in line {}", node.text, first->line));
+      duplicates.push_back(error_at(
+          *source_, entry.line, entry.column,
+          fmt::format("duplicate key '{}', first given in line {}", node.text, first->line)));
     } else {
       entry.key = node.text;
     }
@@ -202,8 +205,8 @@ Diagnostic error_at(const Node::Entry& key, std::string message, std::string hin
   return error_at(*key.source, key.line, key.column, std::move(message), std::move(hint));
 }
 
-Result<Node::Pointer> parse_document(const std::shared_ptr<const Source>& source,
-                                     std::string_view text) {
+Result<Document> parse_document(const std::shared_ptr<const Source>& source,
+                                std::string_view text) {
   std::istringstream stream{std::string(text)};
   TreeBuilder builder(source);
   try {
@@ -212,7 +215,7 @@ Result<Node::Pointer> parse_document(const std::shared_ptr<const Source>& source
       auto empty = std::make_shared<Node>();
       empty->kind = Node::Kind::kMap;
       empty->source = source;
-      return Node::Pointer(std::move(empty));
+      return Document{std::move(empty), {}};
     }
     TreeBuilder rest(source);
     if (parser.HandleNextDocument(rest)) {
@@ -227,9 +230,11 @@ Result<Node::Pointer> parse_document(const std::shared_ptr<const Source>& source
     builder.fail(wrong.mark, fmt::format("not YAML: {}", wrong.msg));
   }
   if (!builder.failures.empty()) {
-    return builder.failures;
+    Diagnostics all = std::move(builder.failures);
+    all.insert(all.end(), builder.duplicates.begin(), builder.duplicates.end());
+    return all;
   }
-  return builder.root;
+  return Document{std::move(builder.root), std::move(builder.duplicates)};
 }
 
 }  // namespace stagecraft

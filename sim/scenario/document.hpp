@@ -58,8 +58,13 @@ struct Node {
 [[nodiscard]] Diagnostic error_at(const Node::Entry& key, std::string message,
                                   std::string hint = {});
 
+struct Document {
+  Node::Pointer root;
+  Diagnostics duplicates;  ///< keys given twice; the first value stands
+};
+
 /// Parses one document. An empty text is an empty map.
-[[nodiscard]] Result<Node::Pointer> parse_document(const std::shared_ptr<const Source>& source,
-                                                   std::string_view text);
+[[nodiscard]] Result<Document> parse_document(const std::shared_ptr<const Source>& source,
+                                              std::string_view text);
 
 }  // namespace stagecraft

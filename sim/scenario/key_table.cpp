@@ -22,7 +22,8 @@ constexpr KeySpec kKeys[] = {
      .choices = "latency | link | blocking | rendezvous",
      .default_value = "latency",
      .help = "What a transfer occupies: nothing, the links of its route, also its sender, or both "
-             "sides until they meet."},
+             "sides until they meet. Without a section `links`, bandwidth is unlimited and a "
+             "transfer takes costs.transfer."},
 
     {.path = "pipeline.devices",
      .type = KeyType::kInteger,
@@ -119,14 +120,16 @@ constexpr KeySpec kKeys[] = {
      .axis = KeyAxis::kStage,
      .depth = 3,
      .high = kMost,
-     .help = "One-way copy time O of one unit's activation to the host."},
+     .help = "Time O of the one-way copy of one unit's activation to the host, on an idle host "
+             "link. PipeOffload's own `offload_time` is the time of a pair of copies of two "
+             "devices on one link: give half of it here."},
     {.path = "costs.reload",
      .type = KeyType::kDuration,
      .axis = KeyAxis::kStage,
      .depth = 3,
      .high = kMost,
      .default_value = "offload",
-     .help = "One-way copy time L back from the host."},
+     .help = "Time L of the one-way copy back from the host, on an idle host link."},
     {.path = "costs.transfer",
      .type = KeyType::kDuration,
      .axis = KeyAxis::kBoundary,
@@ -238,7 +241,9 @@ constexpr KeySpec kKeys[] = {
      .low = 1,
      .high = kMostStages,
      .default_value = "1",
-     .help = "Number of neighbouring devices that share one link to host memory."},
+     .help = "Number of neighbouring devices that share one link to host memory. A copy takes "
+             "costs.offload or costs.reload while it has the link alone, longer while others use "
+             "it; PipeOffload's `offload_time` (a pair, two devices on one link) is twice that."},
     {.path = "host_link.sharing",
      .type = KeyType::kChoice,
      .choices = "fair | fifo",

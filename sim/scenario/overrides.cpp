@@ -98,15 +98,22 @@ Result<Node::Pointer> apply_overrides(Node::Pointer root, std::span<const std::s
       failures.push_back(unknown_key(*source, path));
       continue;
     }
+    if (given.find_first_not_of(' ', equals + 1) == std::string::npos) {
+      failures.push_back(
+          error_at(*source, 1, static_cast<std::int32_t>(equals + 1),
+                   fmt::format("'{}' gets no value, expected {}=VALUE", path, path)));
+      continue;
+    }
     // Blanks in front keep the columns of the value those of the whole argument.
-    Result<Node::Pointer> value =
+    Result<Document> value =
         parse_document(source, std::string(equals + 1, ' ') + given.substr(equals + 1));
     if (!value) {
       const Diagnostics& wrong = value.failures();
       failures.insert(failures.end(), wrong.begin(), wrong.end());
       continue;
     }
-    root = with_value(root, path, std::move(value).value());
+    failures.insert(failures.end(), value->duplicates.begin(), value->duplicates.end());
+    root = with_value(root, path, value->root);
   }
   if (!failures.empty()) {
     return failures;

@@ -160,11 +160,6 @@ void read_network(Reader& reader, Scenario& scenario) {
     scenario.costs.communication = kModes[*mode];
   }
   read_links(reader, scenario);
-  if (scenario.costs.communication == Communication::kLink && !reader.has("links")) {
-    reader.fail("communication",
-                "communication link needs links to share, expected a section "
-                "'links' with topology and bandwidth");
-  }
   read_host_link(reader, scenario);
 }
 

@@ -127,7 +127,9 @@ std::int32_t implied_chunks(Reader& reader, const Shape& shape, Scenario& scenar
   }
   const GeneratorInfo* info = find_generator(scenario.schedule.kind);
   const bool asks = info != nullptr && shape.placement != PlacementKind::kBidirectional;
-  return asks ? chunks_asked(*info) : 1;
+  const std::int32_t chunks = asks ? chunks_asked(*info) : 1;
+  // A wave turns at least once.
+  return shape.placement == PlacementKind::kWave ? std::max(chunks, 2) : chunks;
 }
 
 /// The placement where none is stated: the one the schedule is defined on, if it takes the chunks.
@@ -179,6 +181,9 @@ void read_slices(Reader& reader, Scenario& scenario) {
 }
 
 void read_partition(Reader& reader, const Shape& shape, Scenario& scenario) {
+  if (!scenario.layers || scenario.layers->count() == 0) {
+    return;
+  }
   const std::int32_t layers = scenario.layers->count();
   const auto stages = static_cast<std::size_t>(scenario.pipeline.stages);
   if (shape.partition.empty()) {
@@ -253,9 +258,7 @@ bool read_pipeline(Reader& reader, Scenario& scenario) {
                             scenario.pipeline.max_slices(), kMostUnits));
     return false;
   }
-  if (scenario.layers && scenario.layers->count() > 0) {
-    read_partition(reader, *shape, scenario);
-  }
+  read_partition(reader, *shape, scenario);
   if (const auto speed = reader.list("pipeline.speed", static_cast<std::size_t>(shape->devices))) {
     scenario.speed = *speed;
   }

@@ -64,15 +64,18 @@ Diagnostics in_order(Diagnostics failures) {
 Result<Scenario> read_scenario(std::string_view text, const std::string& file,
                                std::span<const std::string> overrides) {
   const auto source = std::make_shared<const Source>(file == "-" ? "<standard input>" : file, text);
-  Result<Node::Pointer> parsed = parse_document(source, text);
+  Result<Document> parsed = parse_document(source, text);
   if (!parsed) {
-    return parsed.failures();
+    return in_order(parsed.failures());
   }
-  Result<Node::Pointer> root = apply_overrides(std::move(parsed).value(), overrides);
+  Result<Node::Pointer> root = apply_overrides(parsed->root, overrides);
   if (!root) {
-    return root.failures();
+    Diagnostics all = std::move(parsed->duplicates);
+    all.insert(all.end(), root.failures().begin(), root.failures().end());
+    return all;
   }
   Reader reader(std::move(root).value());
+  reader.failures = std::move(parsed->duplicates);
   Scenario scenario;
   scenario.file = file;
   if (!refuse_whole(reader)) {

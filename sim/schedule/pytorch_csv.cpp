@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <memory>
 #include <optional>
 
 #include <fmt/format.h>
@@ -60,8 +61,9 @@ std::string_view not_in_format(const Op& op) {
 
 std::optional<Op> parse_cell(std::string_view cell) {
   Op op;
-  const char* const end = cell.data() + cell.size();
-  const auto stage = std::from_chars(cell.data(), end, op.unit.stage);
+  const char* const begin = std::to_address(cell.begin());
+  const char* const end = std::to_address(cell.end());
+  const auto stage = std::from_chars(begin, end, op.unit.stage);
   if (stage.ec != std::errc{} || stage.ptr == end) {
     return std::nullopt;
   }

@@ -132,6 +132,24 @@ schedules() {
   check "reference of keys" has "$out" "pipeline.devices"
 }
 
+round_trip() {
+  cd "$folder" || return
+  local bidirectional
+  for bidirectional in dualpipe chimera; do
+    run 0 schedule "$unit" --schedule $bidirectional --set pipeline.placement=bidirectional --format json
+    cp out a.json
+    run 0 schedule "$unit" --schedule $bidirectional --set pipeline.placement=bidirectional --format ops
+    cp out a.ops
+    run 0 simulate "$unit" --schedule $bidirectional --set pipeline.placement=bidirectional --format json
+    fingerprint=$(grep '"fingerprint"' out)
+    for file in a.json a.ops; do
+      run 0 simulate "$unit" --set pipeline.placement=bidirectional \
+        --set "schedule={kind: file, file: $folder/$file}" --format json
+      check "$bidirectional comes back from $file" has "$out" "$fingerprint"
+    done
+  done
+}
+
 compare() {
   run 0 compare "$unit" --schedules gpipe,1f1b --threads 1 --json "$folder/one.json"
   run 0 compare "$unit" --schedules gpipe,1f1b --threads 4 --json "$folder/four.json"

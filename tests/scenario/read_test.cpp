@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "stagecraft/engine/evaluate.hpp"
 #include "stagecraft/scenario/scenario.hpp"
 
 using namespace stagecraft;
@@ -249,5 +250,15 @@ schedule: dualpipev
     CHECK(scenario.costs.network.route(0, 3).size() == 1);
     CHECK(scenario.costs.network.links.front().bytes_per_second == 25'000'000'000);
     CHECK(scenario.costs.network.host.host_link_of == std::vector<std::int32_t>{0, 0, 1, 1});
+  }
+
+  TEST_CASE("without links every communication has unlimited bandwidth") {
+    const auto makespan = [](const std::string& mode) {
+      const Scenario scenario =
+          read(kUnitCosts, {"communication=" + mode, "costs.transfer=3", "costs.transfer_bytes=8"});
+      const PreparedRun run = prepared(scenario);
+      return evaluate(*make_schedule(scenario, run), run.costs).makespan;
+    };
+    CHECK(makespan("link") == makespan("latency"));
   }
 }
