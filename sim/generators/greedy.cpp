@@ -10,6 +10,7 @@
 #include "greedy_rule.hpp"
 #include "line.hpp"
 #include "shape.hpp"
+#include "true_cost.hpp"
 #include "zb_order.hpp"
 
 namespace stagecraft {
@@ -68,7 +69,7 @@ std::optional<Diagnostic> memory_failure(const Pipeline& pipeline, const CostTab
 }
 
 /// One micro-batch after the other: the order that needs least memory.
-Schedule one_by_one(const Pipeline& pipeline) {
+Schedule one_by_one(const Pipeline& pipeline, bool split) {
   OrderWriter writer("greedy", pipeline, split_op_count(pipeline));
   for (std::int32_t d = 0; d < pipeline.devices; ++d) {
     const std::vector<std::int32_t> stages = pipeline.stages_of(d);
@@ -76,10 +77,11 @@ Schedule one_by_one(const Pipeline& pipeline) {
       for (const std::int32_t stage : stages) {
         writer.forward(m, stage);
       }
-      for (const OpKind kind : {OpKind::kBackwardInput, OpKind::kBackwardWeight}) {
-        for (std::size_t k = stages.size(); k-- > 0;) {
-          put_split(writer, kind, m, stages[k]);
-        }
+      for (std::size_t k = stages.size(); k-- > 0;) {
+        put_split(writer, split ? OpKind::kBackwardInput : OpKind::kBackward, m, stages[k]);
+      }
+      for (std::size_t k = stages.size(); split && k-- > 0;) {
+        put_split(writer, OpKind::kBackwardWeight, m, stages[k]);
       }
     }
     writer.end_device();
@@ -135,6 +137,9 @@ std::optional<Schedule> better_one_f_one_b(const Pipeline& pipeline, const CostT
   std::optional<Schedule> better;
   LineTimer timer;
   for (const bool split : {true, false}) {
+    if (split && !costs.split_backward) {
+      continue;
+    }
     const LineOrder order = line_one_f_one_b(line, split);
     const Time time = timer.run(line, order).makespan;
     if (time < makespan && line_fits(line, order)) {
@@ -169,14 +174,28 @@ Result<GreedyOptions> read_options(const GeneratorInput& input) {
   return options;
 }
 
+/// The order that is best where transfers only take time.
+Schedule best_under_latency(const GeneratorInput& input, const GreedyOptions& options) {
+  const Pipeline& pipeline = input.pipeline;
+  GreedyRun best = run_greedy(pipeline, input.costs, options.rule);
+  if (!best.complete) {
+    auto plain = better_one_f_one_b(pipeline, input.costs, kNever);
+    return plain ? *std::move(plain) : one_by_one(pipeline, input.costs.split_backward);
+  }
+  if (options.rule.defer) {
+    try_exemptions(pipeline, input.costs, options.rule, options.trials, best);
+  }
+  if (auto plain = better_one_f_one_b(pipeline, input.costs, best.makespan)) {
+    return *std::move(plain);
+  }
+  return make_schedule("greedy", pipeline, best.lists);
+}
+
 Result<Schedule> generate_greedy(const GeneratorInput& input) {
   const Pipeline& pipeline = input.pipeline;
   if (pipeline.bidirectional()) {
     return bad_input("greedy runs stages in one direction, the pipeline is bidirectional",
                      "take chimera or dualpipe, or another placement");
-  }
-  if (auto misfit = refuse_fused_costs(input.costs, "greedy")) {
-    return *misfit;
   }
   if (auto misfit = refuse_endless(pipeline, input.costs, "greedy")) {
     return *misfit;
@@ -188,18 +207,14 @@ Result<Schedule> generate_greedy(const GeneratorInput& input) {
   if (auto failure = memory_failure(pipeline, input.costs)) {
     return *failure;
   }
-  GreedyRun best = run_greedy(pipeline, input.costs, options->rule);
-  if (!best.complete) {
-    auto plain = better_one_f_one_b(pipeline, input.costs, kNever);
-    return plain ? *std::move(plain) : one_by_one(pipeline);
+  Schedule schedule = best_under_latency(input, *options);
+  if (latency_is_all(input.costs) || check_one_stage_per_device(pipeline, "greedy")) {
+    return schedule;
   }
-  if (options->rule.defer) {
-    try_exemptions(pipeline, input.costs, options->rule, options->trials, best);
-  }
-  if (auto plain = better_one_f_one_b(pipeline, input.costs, best.makespan)) {
-    return *std::move(plain);
-  }
-  return make_schedule("greedy", pipeline, best.lists);
+  return best_by_true_cost(
+      std::move(schedule),
+      fitting_line_schedules("greedy", pipeline, input.costs, line_costs(pipeline, input.costs)),
+      input.costs, TrueGoal::kMakespan);
 }
 
 }  // namespace
@@ -213,15 +228,18 @@ const GeneratorInfo& greedy_info() {
           "a free device runs the first ready op of B, F, W (after a B: F, B, W); F and W by "
           "lowest micro-batch, B by highest stage; an op whose transfer could not hide behind "
           "the device's latest op waits until nothing else is ready; the best of this rule, "
-          "the rule with exemptions, and 1f1b where each device has one stage",
-      .constraints = "any placement but bidirectional, any P and M; B and W known apart",
+          "the rule with exemptions, and 1f1b where each device has one stage; with BW for B where "
+          "the backward is whole; where more than latency counts (link, blocking, rendezvous, "
+          "waiting for memory), the simulated best of that, 1f1b, zb-h1 and zb-h2, one stage per "
+          "device",
+      .constraints = "any placement but bidirectional, any P and M",
       .bubble = "by costs",
       .memory =
           "within capacity where one is given, at least one micro-batch on all stages of a "
           "device; else without limit, up to M on every stage",
       .placement = PlacementKind::kExplicit,
       .chunks = 0,
-      .needs_split_backward = true,
+      .needs_split_backward = false,
       .options = kOptions,
       .generate = generate_greedy,
   };

@@ -62,7 +62,8 @@ class GreedyLoop {
         step(device);
       }
     }
-    run_.complete = started_ == 3 * stages_.size() * forward_units_.size();
+    const std::size_t kinds = costs_.split_backward ? 3 : 2;
+    run_.complete = started_ == kinds * stages_.size() * forward_units_.size();
     return std::move(run_);
   }
 
@@ -141,7 +142,7 @@ class GreedyLoop {
       return false;
     }
     if (kind == kW) {
-      return rank < here.started[kB];
+      return costs_.split_backward && rank < here.started[kB];
     }
     if (kind == kF) {
       return s == 0 ||
@@ -249,9 +250,10 @@ class GreedyLoop {
     StageState& here = stage(s);
     const std::int32_t rank = here.started[chosen.kind]++;
     const Unit& u = unit(chosen.kind, rank);
-    constexpr std::array<OpKind, 3> kKinds = {OpKind::kForward, OpKind::kBackwardInput,
-                                              OpKind::kBackwardWeight};
-    const Op op = make_op(kKinds[chosen.kind], u.microbatch, s, u.slice);
+    const std::array<OpKind, 3> kinds = {
+        OpKind::kForward, costs_.split_backward ? OpKind::kBackwardInput : OpKind::kBackward,
+        OpKind::kBackwardWeight};
+    const Op op = make_op(kinds[chosen.kind], u.microbatch, s, u.slice);
     const Time end = now_ + costs_.duration(op, pipeline_);
     if (device.latest_stage >= 0) {
       Time& gap =
@@ -284,6 +286,9 @@ class GreedyLoop {
     Bytes& committed = committed_[static_cast<std::size_t>(here.device)];
     committed -= std::max(here.held, here.slot);
     here.held += grid.at(s, u.microbatch, u.slice);
+    if (kind == kB && !costs_.split_backward) {
+      here.held += memory.backward_weight.at(s, u.microbatch, u.slice);
+    }
     committed += std::max(here.held, here.slot);
   }
 

@@ -5,7 +5,8 @@
 // highest stage, then the earliest unit. A candidate is deferred if what it needs was the latest op
 // of another device and ended after this device's latest op had started, so that its transfer could
 // not hide behind that op; a deferred op runs only if nothing else is ready, and nothing is
-// deferred on a device that has just been idle (Guo et al., "AdaPtis", 2509.23722, and its authors'
+// deferred on a device that has just been idle. Where the costs know the backward only as a whole,
+// BW takes the place of B, and there is no W (Guo et al., "AdaPtis", 2509.23722, and its authors'
 // code).
 #pragma once
 

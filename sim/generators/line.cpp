@@ -169,6 +169,26 @@ LineOrder line_one_f_one_b(const LineCosts& costs, bool split) {
   return order;
 }
 
+LineOrder line_zero_bubble(const LineCosts& costs, bool twice_the_memory) {
+  LineOrder order(static_cast<std::size_t>(costs.stages));
+  for (std::int32_t s = 0; s < costs.stages; ++s) {
+    std::vector<OpKind>& kinds = order[static_cast<std::size_t>(s)];
+    kinds.reserve(static_cast<std::size_t>(costs.microbatches) * 3);
+    const auto put = [&kinds](OpKind kind) {
+      return [&kinds, kind](std::int64_t) { kinds.push_back(kind); };
+    };
+    const auto forward = put(OpKind::kForward);
+    const auto input = put(OpKind::kBackwardInput);
+    const auto weight = put(OpKind::kBackwardWeight);
+    if (twice_the_memory) {
+      zb_h2_rhythm(s, costs.stages, costs.microbatches, forward, input, weight);
+    } else {
+      zb_h1_rhythm(s, costs.stages, costs.microbatches, forward, input, weight);
+    }
+  }
+  return order;
+}
+
 Schedule line_schedule(std::string_view name, const Pipeline& pipeline, const LineOrder& order) {
   OrderWriter writer(name, pipeline, split_op_count(pipeline));
   for (const std::int32_t stage : stage_on_device(pipeline)) {

@@ -88,6 +88,9 @@ class LineTimer {
 /// 1F1B: with the fused backward, or with B and W next to each other.
 [[nodiscard]] LineOrder line_one_f_one_b(const LineCosts& costs, bool split);
 
+/// ZB-H1, or ZB-H2 with up to twice the memory of 1F1B.
+[[nodiscard]] LineOrder line_zero_bubble(const LineCosts& costs, bool twice_the_memory);
+
 [[nodiscard]] Schedule line_schedule(std::string_view name, const Pipeline& pipeline,
                                      const LineOrder& order);
 

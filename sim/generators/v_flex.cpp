@@ -29,7 +29,9 @@ const GeneratorInfo& v_flex_info() {
       .order =
           "building blocks of many steps, repeated every 6 slots, squeezed, forwards early "
           "while memory lasts, W in the waits; the greedy rule of zbv; the best by true times "
-          "improved by local search; one micro-batch after the other where nothing else fits",
+          "improved by local search; one micro-batch after the other where nothing else fits; "
+          "where "
+          "more than latency counts, the simulated best of that and v-1f1b",
       .constraints =
           "placement vee (2 chunks per device), B and W apart; any P and M; the limit "
           "must hold one micro-batch",

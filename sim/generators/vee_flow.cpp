@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "true_cost.hpp"
 #include "vee.hpp"
 
 namespace stagecraft {
@@ -102,16 +103,29 @@ Schedule better_of_fused(const GeneratorInput& input, std::string_view schedule,
   const auto figures_of = [&](const VeeOrder& order) { return VeeReplay(fused_costs).run(order); };
   VeeCandidate fused = v_1f1b_order(input, false);
   fused.figures = figures_of(fused.order);
-  if (fused.figures.makespan < best.figures.makespan + best.figures.makespan / 16) {
+  const bool simulated = !latency_is_all(input.costs);
+  std::vector<Schedule> others;
+  const auto offer = [&](const VeeCandidate& candidate) {
+    if (simulated && candidate.figures.valid()) {
+      others.push_back(vee_schedule(schedule, input.pipeline, candidate.order));
+    }
+  };
+  offer(fused);
+  if (simulated || fused.figures.makespan < best.figures.makespan + best.figures.makespan / 16) {
     fused = v_1f1b_order(input, true);
     fused.figures = figures_of(fused.order);
   }
+  offer(fused);
   const bool sooner = input.costs.post_validation ? fused.figures.span < best.figures.span
                                                   : fused.figures.makespan < best.figures.makespan;
   if (fused.figures.valid() && sooner) {
     best = std::move(fused);
   }
-  return vee_schedule(schedule, input.pipeline, best.order);
+  Schedule chosen = vee_schedule(schedule, input.pipeline, best.order);
+  return simulated ? best_by_true_cost(
+                         std::move(chosen), std::move(others), input.costs,
+                         input.costs.post_validation ? TrueGoal::kSpan : TrueGoal::kMakespan)
+                   : chosen;
 }
 
 Result<Schedule> repeat_published_block(const GeneratorInput& input, std::string_view schedule,

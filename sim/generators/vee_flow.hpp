@@ -30,7 +30,7 @@ namespace stagecraft {
 [[nodiscard]] VeeCandidate v_1f1b_order(const GeneratorInput& input, bool improve);
 
 /// The schedule of `best`, or v-1f1b's order under the name `schedule` where that one fits the
-/// capacities of `costs` and is faster.
+/// capacities of `costs` and is faster, by simulation where more than latency counts.
 [[nodiscard]] Schedule better_of_fused(const GeneratorInput& input, std::string_view schedule,
                                        const VeeCosts& costs, VeeCandidate best);
 

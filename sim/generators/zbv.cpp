@@ -53,7 +53,8 @@ const GeneratorInfo& zbv_info() {
           "greedy rounds of one B and one F per device, W where a device would wait or may "
           "still idle; repeated with the idle time of the last attempt as allowance; then "
           "building blocks and local search where no figure gets worse; below 2P activations "
-          "as v-flex",
+          "as v-flex; where more than latency counts (link, blocking, rendezvous, waiting for "
+          "memory), the simulated best of that and v-1f1b",
       .constraints = "placement vee (2 chunks per device), B and W apart; any P and M",
       .bubble =
           "0 within the span where F = B = W and M >= 2P (span 2M(F+B+W) per chunk), "
