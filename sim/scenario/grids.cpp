@@ -4,6 +4,8 @@
 #include <functional>
 #include <numeric>
 
+#include <fmt/core.h>
+
 #include "number.hpp"
 #include "stagecraft/core/check.hpp"
 
@@ -127,24 +129,39 @@ Grid cut_slices(const Grid& grid, const Pipeline& pipeline,
   });
 }
 
-Grid divide_by_speed(const Grid& grid, const Pipeline& pipeline,
-                     const std::vector<std::int64_t>& speed) {
+std::optional<Grid> divide_by_speed(const Grid& grid, const Pipeline& pipeline,
+                                    const std::vector<std::int64_t>& speed) {
   if (speed.empty()) {
     return grid;
   }
   constexpr std::int64_t kBillion = 1'000'000'000;
   const GridAxes least = pipeline.bidirectional() ? GridAxes::kMicrobatch : GridAxes::kStage;
   const std::int32_t first_up = pipeline.microbatches_of(Direction::kDown);
-  return fill_grid(
-      pipeline, std::max(axes_of(grid), least),
-      [&](std::int32_t s, std::int32_t m, std::int32_t q) {
-        const bool up = pipeline.bidirectional() && m >= first_up;
-        const std::int32_t device = pipeline.device(s, up ? Direction::kUp : Direction::kOnly);
-        const std::int64_t value = grid.at(s, m, q);
-        // Speeds are at least a thousandth, so only the largest durations overflow.
-        return multiply_divide(value, kBillion, speed[static_cast<std::size_t>(device)])
-            .value_or(kLargestQuantity);
-      });
+  bool fits = true;
+  Grid divided = fill_grid(pipeline, std::max(axes_of(grid), least),
+                           [&](std::int32_t s, std::int32_t m, std::int32_t q) {
+                             const bool up = pipeline.bidirectional() && m >= first_up;
+                             const std::int32_t device =
+                                 pipeline.device(s, up ? Direction::kUp : Direction::kOnly);
+                             const std::int64_t value = grid.at(s, m, q);
+                             const std::optional<std::int64_t> quotient = multiply_divide(
+                                 value, kBillion, speed[static_cast<std::size_t>(device)]);
+                             fits = fits && quotient.has_value();
+                             return quotient.value_or(0);
+                           });
+  return fits ? std::optional(std::move(divided)) : std::nullopt;
+}
+
+Diagnostic too_slow() {
+  return bad_input(
+      fmt::format("'pipeline.speed' makes a duration longer than {} ns, the longest there is",
+                  kLargestQuantity),
+      "give faster devices or shorter durations");
+}
+
+std::vector<Grid*> compute_grids(CostTable& costs) {
+  return {&costs.forward,  &costs.backward_input, &costs.backward_weight,
+          &costs.backward, &costs.recompute,      &costs.overlapped};
 }
 
 }  // namespace stagecraft

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "stagecraft/core/diagnostics.hpp"
 #include "stagecraft/cost/cost_table.hpp"
 #include "stagecraft/plan/pipeline.hpp"
 
@@ -69,8 +71,15 @@ template <typename Value>
 [[nodiscard]] Grid cut_slices(const Grid& grid, const Pipeline& pipeline,
                               const std::vector<std::vector<std::int64_t>>& shares);
 
-/// Divides by the speed (billionths) of the device that runs each entry, rounded half up.
-[[nodiscard]] Grid divide_by_speed(const Grid& grid, const Pipeline& pipeline,
-                                   const std::vector<std::int64_t>& speed);
+/// Divides by the speed (billionths) of the device that runs each entry, rounded half up; nothing
+/// if a duration becomes longer than kLargestQuantity.
+[[nodiscard]] std::optional<Grid> divide_by_speed(const Grid& grid, const Pipeline& pipeline,
+                                                  const std::vector<std::int64_t>& speed);
+
+/// Bad input: what to say where divide_by_speed fails.
+[[nodiscard]] Diagnostic too_slow();
+
+/// Durations of compute, which slices share and speeds divide.
+[[nodiscard]] std::vector<Grid*> compute_grids(CostTable& costs);
 
 }  // namespace stagecraft

@@ -82,6 +82,32 @@ Node::Pointer with_value(const Node::Pointer& node, std::string_view path, Node:
   return copy;
 }
 
+bool has_option(const GeneratorInfo& info, std::string_view name) {
+  return std::any_of(info.options.begin(), info.options.end(),
+                     [&](const OptionSpec& option) { return option.name == name; });
+}
+
+/// The file's options for the schedule it names do not bind another one that --set names; options
+/// that no schedule has, or that come from --set too, stay and are judged.
+Node::Pointer without_options_of_others(const Node::Pointer& root) {
+  const Node::Entry* schedule = root->find("schedule");
+  const Node::Entry* kind = schedule == nullptr ? nullptr : schedule->value->find("kind");
+  const GeneratorInfo* info = kind == nullptr ? nullptr : find_generator(kind->value->text);
+  if (info == nullptr) {
+    return root;
+  }
+  auto options = std::make_shared<Node>(*schedule->value);
+  std::erase_if(options->entries, [&](const Node::Entry& entry) {
+    const auto all = generators();
+    const bool known = std::any_of(all.begin(), all.end(), [&](const GeneratorInfo& other) {
+      return has_option(other, entry.key);
+    });
+    const bool set = entry.value->source->name.starts_with("--set ");
+    return known && !set && !has_option(*info, entry.key);
+  });
+  return with_value(root, "schedule", options);
+}
+
 }  // namespace
 
 Result<Node::Pointer> apply_overrides(Node::Pointer root, std::span<const std::string> overrides) {
@@ -114,6 +140,7 @@ Result<Node::Pointer> apply_overrides(Node::Pointer root, std::span<const std::s
     }
     failures.insert(failures.end(), value->duplicates.begin(), value->duplicates.end());
     root = with_value(root, path, value->root);
+    root = path == "schedule.kind" ? without_options_of_others(root) : root;
   }
   if (!failures.empty()) {
     return failures;

@@ -13,12 +13,6 @@ bool same_grid(const Grid& a, const Grid& b) {
   return a.values == b.values && axes_of(a) == axes_of(b);
 }
 
-/// Durations of compute, which slices share and speeds divide.
-std::vector<Grid*> compute_grids(CostTable& costs) {
-  return {&costs.forward,  &costs.backward_input, &costs.backward_weight,
-          &costs.backward, &costs.recompute,      &costs.overlapped};
-}
-
 /// What F allocates is what B and W release. F keeps its share of the activation to the byte, so
 /// that peaks count what is really held; B and W share the rounding.
 void balance_memory(MemoryCosts& memory, const Pipeline& pipeline) {
@@ -109,13 +103,28 @@ Result<CostTable> resolve_costs(const Scenario& scenario, const Pipeline& pipeli
   }
   cut_costs(costs, scenario, pipeline);
   for (Grid* grid : compute_grids(costs)) {
-    *grid = divide_by_speed(*grid, pipeline, scenario.speed);
+    std::optional<Grid> divided = divide_by_speed(*grid, pipeline, scenario.speed);
+    if (!divided) {
+      Diagnostic failure = too_slow();
+      failure.place.file = scenario.file;
+      return failure;
+    }
+    *grid = std::move(*divided);
   }
   if (sum_of_parts) {
     costs.backward = add(costs.backward_input, costs.backward_weight, pipeline);
   }
   costs.memory.resident = resident_memory(scenario, pipeline, partition);
   return costs;
+}
+
+/// What a schedule made for several chunks is on a single one.
+std::string single_chunk_note(const GeneratorInfo& info, const Pipeline& pipeline) {
+  if (info.chunks != 0 || info.usual_chunks < 2 || pipeline.stages != pipeline.devices) {
+    return {};
+  }
+  return info.name == "interleaved" ? "1 chunk per device: the order of 1f1b"
+                                    : "1 chunk per device: this schedule is made for several";
 }
 
 /// Options of another schedule are kept where this one knows them too.
@@ -152,7 +161,7 @@ Result<PreparedRun> prepare(const Scenario& scenario, std::string_view schedule,
   run.costs = std::move(costs).value();
   run.options = options_for(*info, scenario.schedule);
   run.p2p = scenario.schedule.p2p;
-  run.recut = shape->recut;
+  run.recut = shape->recut.empty() ? single_chunk_note(*info, run.pipeline) : shape->recut;
   return run;
 }
 

@@ -122,6 +122,9 @@ Quantity parse_quantity(std::string_view text, KeyType type, std::int64_t time_u
   if (!value) {
     return {std::nullopt, "it is too large"};
   }
+  if (type == KeyType::kDuration && *value == 0 && number->mantissa != 0) {
+    return {std::nullopt, "it rounds to 0 ns, the engine counts whole ns"};
+  }
   return {value, {}};
 }
 

@@ -6,6 +6,7 @@
 
 #include <fmt/core.h>
 
+#include "grids.hpp"
 #include "overrides.hpp"
 #include "sections.hpp"
 #include "stagecraft/core/file.hpp"
@@ -50,6 +51,20 @@ void read_time_unit(Reader& reader) {
   }
 }
 
+/// Durations that slow devices would stretch beyond what the engine counts.
+void check_speed(Reader& reader, Scenario& scenario) {
+  if (!reader.failures.empty()) {
+    return;
+  }
+  for (const Grid* grid : compute_grids(scenario.costs)) {
+    if (!divide_by_speed(*grid, scenario.pipeline, scenario.speed)) {
+      const Diagnostic failure = too_slow();
+      reader.fail("pipeline.speed", failure.message, failure.hint);
+      return;
+    }
+  }
+}
+
 /// As a reader of the file meets them, whatever the order of the checks.
 Diagnostics in_order(Diagnostics failures) {
   std::stable_sort(failures.begin(), failures.end(), [](const Diagnostic& a, const Diagnostic& b) {
@@ -86,6 +101,7 @@ Result<Scenario> read_scenario(std::string_view text, const std::string& file,
     read_layers(reader, scenario);
     if (read_pipeline(reader, scenario)) {
       read_costs(reader, scenario);
+      check_speed(reader, scenario);
       read_memory(reader, scenario);
       read_optimizer(reader, scenario);
       read_network(reader, scenario);

@@ -83,6 +83,11 @@ names() {
   run 2 simulate "$unit" --schedule interleaving
   check "nearest schedule" has "$err" "did you mean 'interleaved'?"
   run 2 list models
+  check "models come later" has "$err" "list models is not supported yet"
+  run 2 list hardware
+  check "hardware comes later" has "$err" "list hardware is not supported yet"
+  run 2 list schedule
+  check "nearest list" has "$err" "did you mean 'schedules'?"
   run 2 search "$unit"
 }
 
@@ -113,6 +118,12 @@ overrides() {
   run 2 simulate "$unit" --set devices=3
   check "key without its section" has "$err" "did you mean 'pipeline.devices'?"
   run 2 simulate "$unit" --set pipeline.devices
+  run 2 simulate "$unit" --set pipeline.devices=
+  check "no value" has "$err" "'pipeline.devices' gets no value, expected pipeline.devices=VALUE"
+  sed 's/^schedule:.*/schedule: {kind: greedy, defer: false}/' "$unit" >"$folder/options.yaml"
+  run 0 simulate "$folder/options.yaml" --set schedule.kind=1f1b
+  run 2 simulate "$folder/options.yaml" --set schedule.kind=1f1b --set schedule.defer=true
+  check "an option of another schedule" has "$err" "schedule 1f1b has no option"
 }
 
 schedules() {
@@ -154,6 +165,12 @@ compare() {
   run 0 compare "$unit" --schedules gpipe,1f1b --threads 1 --json "$folder/one.json"
   run 0 compare "$unit" --schedules gpipe,1f1b --threads 4 --json "$folder/four.json"
   check "the same on any number of threads" cmp -s "$folder/one.json" "$folder/four.json"
+  run 0 compare "$unit" --schedules 1f1b,1f1b
+  check "a schedule named twice is one row" test "$(grep -c "^.  1f1b" "$folder/out")" = 1
+  run 2 compare "$unit" --schedules ''
+  check "no names" has "$err" "--schedules names no schedule"
+  run 0 simulate "$unit" --schedule interleaved --set pipeline.chunks=1 --format json
+  check "interleaved on one chunk" has "$out" '"note": "1 chunk per device: the order of 1f1b"'
   run 0 compare "$unit" --schedules all --format json
   check "a list of results" has "$out" '"results"'
 }

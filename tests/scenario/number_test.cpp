@@ -33,11 +33,18 @@ TEST_SUITE("scenario") {
 
   TEST_CASE("half a nanosecond rounds away from zero, less does not") {
     CHECK(ns("0.5", 1) == 1);
-    CHECK(ns("0.49999999999999999999999", 1) == 0);
+    CHECK(ns("1.49999999999999999999999", 1) == 1);
     CHECK(ns("1.4999", 1) == 1);
     CHECK(bytes("-0.5") == -1);
-    CHECK(ns("0.05", 1) == 0);
-    CHECK(ns("1e-400", kSecond) == 0);
+  }
+
+  TEST_CASE("a duration that would round to nothing is refused") {
+    for (const std::string_view text : {"0.49999999999999999999999", "0.05", "1e-400"}) {
+      CHECK_FALSE(parse_quantity(text, KeyType::kDuration, 1).value.has_value());
+    }
+    CHECK(ns("0") == 0);
+    CHECK(ns("0.000") == 0);
+    CHECK(ns("0e5") == 0);
   }
 
   TEST_CASE("sizes and bandwidths have units") {

@@ -16,7 +16,7 @@ namespace {
 struct Parser {
   CLI::App app{"Simulates and compares pipeline-parallel training schedules.", "stagecraft"};
   Arguments arguments;
-  std::string schedules;
+  std::string schedules = "all";
 };
 
 void add_scenario(CLI::App& command, Arguments& arguments) {
@@ -88,9 +88,7 @@ void add_schedule(Parser& parser) {
 void add_list(Parser& parser) {
   Arguments& arguments = parser.arguments;
   CLI::App& command = *parser.app.add_subcommand("list", "what there is: schedules, keys");
-  command.add_option("TOPIC", arguments.topic, "schedules, or keys of a scenario file")
-      ->required()
-      ->check(CLI::IsMember({"schedules", "keys"}));
+  command.add_option("TOPIC", arguments.topic, "schedules, or keys of a scenario file")->required();
   command.add_option("NAME", arguments.names, "only these schedules, with all details");
   command.callback([&arguments] { arguments.command = Command::kList; });
 }
@@ -159,15 +157,19 @@ int report(const Parser& parser, const CLI::ParseError& error,
   return kBadInput;
 }
 
+/// Each name once, in order of their first places.
 std::vector<std::string> split_names(const std::string& list) {
   std::vector<std::string> names;
   std::string name;
   for (const char c : list + ",") {
     if (c != ',') {
       name += c;
-    } else if (!name.empty()) {
-      names.push_back(std::exchange(name, {}));
+      continue;
     }
+    if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end()) {
+      names.push_back(name);
+    }
+    name.clear();
   }
   return names;
 }
@@ -212,6 +214,11 @@ std::optional<Arguments> parse_arguments(int argc, const char* const* argv, int&
   }
   if (parser.schedules != "all") {
     parser.arguments.schedules = split_names(parser.schedules);
+    if (parser.arguments.schedules.empty()) {
+      fmt::print(stderr, "error: --schedules names no schedule, expected A,B,C or all\n");
+      status = kBadInput;
+      return std::nullopt;
+    }
   }
   return parser.arguments;
 }

@@ -77,7 +77,21 @@ int list_schedules(const std::vector<std::string>& names) {
 }  // namespace
 
 int run_list(const Arguments& arguments) {
-  return arguments.topic == "keys" ? print(keys_reference()) : list_schedules(arguments.names);
+  if (arguments.topic == "schedules") {
+    return list_schedules(arguments.names);
+  }
+  if (arguments.topic == "keys") {
+    return print(keys_reference());
+  }
+  if (arguments.topic == "models" || arguments.topic == "hardware") {
+    return fail({bad_input(
+        fmt::format("list {} is not supported yet, expected schedules or keys", arguments.topic))});
+  }
+  constexpr std::string_view kTopics[] = {"schedules", "keys"};
+  const std::string_view near = nearest_name(arguments.topic, kTopics);
+  return fail({bad_input(
+      fmt::format("there is no list of '{}', expected schedules or keys", arguments.topic),
+      near.empty() ? "" : fmt::format("did you mean '{}'?", near))});
 }
 
 }  // namespace stagecraft::cli

@@ -70,8 +70,8 @@ struct PreparedRun {
   CostTable costs;
   GeneratorOptions options;
   P2pLowering p2p = P2pLowering::kBatched;
-  /// How the stages were cut anew to fit the schedule ("2 chunks per device, vee"), empty if as
-  /// given.
+  /// How the stages were cut anew to fit the schedule ("2 chunks per device, vee"), or what the
+  /// schedule is on the shape as given where that is not what it is made for; empty otherwise.
   std::string recut;
 };
 
