@@ -4,6 +4,8 @@
 
 #include "sections.hpp"
 #include "shape.hpp"
+#include "stagecraft/core/file.hpp"
+#include "stagecraft/schedule/json.hpp"
 
 namespace stagecraft {
 namespace {
@@ -143,6 +145,31 @@ PlacementKind implied_placement(const Shape& shape, std::int32_t chunks, const S
   return fits ? info->placement : PlacementKind::kLoop;
 }
 
+/// The shape that a schedule file in JSON states, where it can be that of the scenario; errors in
+/// the file are left to its generator, which reads all of it.
+std::optional<Pipeline> shape_in_file(const Shape& shape, const Scenario& scenario) {
+  const auto path = scenario.schedule.options.find("file");
+  if (shape.placement || scenario.schedule.kind != "file" ||
+      path == scenario.schedule.options.end() || path->second == "-") {
+    return std::nullopt;
+  }
+  const Result<std::string> text = read_file(path->second);
+  const std::size_t first = text ? text->find_first_not_of(" \t\r\n") : std::string::npos;
+  if (first == std::string::npos || (*text)[first] != '{') {
+    return std::nullopt;
+  }
+  Result<Schedule> read = parse_schedule_json(*text, path->second);
+  const bool fits =
+      read && read->pipeline.devices == shape.devices &&
+      read->pipeline.microbatches == shape.microbatches &&
+      (!shape.chunks || read->pipeline.stages == std::int64_t{*shape.chunks} * shape.devices);
+  if (!fits) {
+    return std::nullopt;
+  }
+  read->pipeline.slices.clear();
+  return std::move(read->pipeline);
+}
+
 Result<Pipeline> make_shape(Reader& reader, const Shape& shape, Scenario& scenario) {
   scenario.chunks_stated = shape.chunks.has_value();
   scenario.placement_stated = shape.placement.has_value();
@@ -159,6 +186,9 @@ Result<Pipeline> make_shape(Reader& reader, const Shape& shape, Scenario& scenar
           "leave pipeline.chunks out");
     }
     return make_explicit_pipeline(shape.devices, shape.device_of_stage, shape.microbatches);
+  }
+  if (std::optional<Pipeline> stated = shape_in_file(shape, scenario)) {
+    return std::move(*stated);
   }
   const std::int32_t chunks =
       shape.chunks ? *shape.chunks : implied_chunks(reader, shape, scenario);

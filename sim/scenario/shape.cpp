@@ -2,9 +2,7 @@
 
 #include <fmt/core.h>
 
-#include "stagecraft/core/file.hpp"
 #include "stagecraft/core/text.hpp"
-#include "stagecraft/schedule/json.hpp"
 
 namespace stagecraft {
 namespace {
@@ -44,30 +42,10 @@ std::int32_t wanted_chunks(const Scenario& scenario, const GeneratorInfo& info, 
   return asked;
 }
 
-/// The shape that a schedule file in JSON states, where it can be that of the scenario; errors in
-/// the file are left to its generator, which reads all of it.
-std::optional<Pipeline> shape_in_file(const Scenario& scenario) {
-  const auto path = scenario.schedule.options.find("file");
-  const Pipeline& base = scenario.pipeline;
-  if (scenario.placement_stated || path == scenario.schedule.options.end() || path->second == "-") {
-    return std::nullopt;
-  }
-  const Result<std::string> text = read_file(path->second);
-  const std::size_t first = text ? text->find_first_not_of(" \t\r\n") : std::string::npos;
-  if (first == std::string::npos || (*text)[first] != '{') {
-    return std::nullopt;
-  }
-  Result<Schedule> read = parse_schedule_json(*text, path->second);
-  const bool fits = read && read->pipeline.devices == base.devices &&
-                    read->pipeline.microbatches == base.microbatches &&
-                    (!scenario.chunks_stated || read->pipeline.stages == base.stages);
-  return fits ? std::optional(std::move(read->pipeline)) : std::nullopt;
-}
-
 Result<Pipeline> wanted_shape(const Scenario& scenario, const GeneratorInfo& info, Recut recut) {
   const Pipeline& base = scenario.pipeline;
   if (info.name == "file") {
-    return shape_in_file(scenario).value_or(base);
+    return base;
   }
   const std::int32_t chunks = wanted_chunks(scenario, info, recut);
   if (takes_explicit(info, base) && !base.bidirectional() && chunks == base.chunks()) {

@@ -105,7 +105,7 @@ TEST_SUITE("scenario") {
       // The file says what the scenario leaves open.
       const Outcome open = outcome_of("", from_file(json));
       CHECK(open.pipeline == written.pipeline);
-      CHECK(to_ops_text(open.schedule) == to_ops_text(written.schedule));
+      CHECK(open.fingerprint == written.fingerprint);
       if (const Result<std::string> csv = to_pytorch_csv(written.schedule)) {
         ++as_csv;
         const std::string file = folder.write("a.csv", *csv);
@@ -124,6 +124,6 @@ TEST_SUITE("scenario") {
     CHECK(outcome_of(shape, from_file(json)).fingerprint == written.fingerprint);
     const Outcome open = outcome_of("", from_file(json));
     CHECK(open.pipeline == written.pipeline);
-    CHECK(to_ops_text(open.schedule) == to_ops_text(written.schedule));
+    CHECK(open.fingerprint == written.fingerprint);
   }
 }
