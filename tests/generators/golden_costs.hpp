@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "stagecraft/cost/cost_table.hpp"
+#include "stagecraft/engine/replay.hpp"
+#include "stagecraft/engine/simulate.hpp"
 #include "support/golden.hpp"
 #include "support/reference.hpp"
 
@@ -54,9 +56,27 @@ struct Figures {
   [[nodiscard]] Bytes peak() const { return *std::max_element(peaks.begin(), peaks.end()); }
 };
 
+/// Replay and the event engine give the times of the reference evaluator, op by op.
+inline void check_evaluators_agree(const Schedule& schedule, const CostTable& costs,
+                                   const ReferenceTimes& times) {
+  const TaskGraph graph = build_task_graph(schedule, costs).value();
+  Replayer replayer(graph);
+  replayer.run();
+  CHECK(replayer.starts() == times.start);
+  CHECK(replayer.ends() == times.end);
+  CHECK(replayer.makespan() == times.makespan);
+  CHECK(replayer.span() == times.span);
+  const SimulationResult simulated = simulate(schedule, graph, costs);
+  REQUIRE(simulated.complete());
+  CHECK(simulated.timeline.start == times.start);
+  CHECK(simulated.timeline.end == times.end);
+}
+
+/// Figures of the reference evaluator, with which all evaluators must agree.
 inline Figures figures(const Schedule& schedule, const CostTable& costs) {
   const ReferenceTimes times = reference_times(schedule, costs);
   REQUIRE(times.complete);
+  check_evaluators_agree(schedule, costs, times);
   return {static_cast<double>(times.makespan) / 1000.0, static_cast<double>(times.span) / 1000.0,
           reference_peaks(schedule, costs)};
 }
