@@ -132,7 +132,28 @@ class Bounds {
     return slot(stage * slices_ + slice);
   }
   [[nodiscard]] Time latency(std::int32_t from, std::int32_t to, Direction direction) const {
-    return costs_.latency(pipeline_, from, to, direction);
+    const Time boundary = costs_.latency(pipeline_, from, to, direction);
+    const std::int32_t sender = pipeline_.device(from, direction);
+    const std::int32_t receiver = pipeline_.device(to, direction);
+    if (sender == receiver || costs_.communication == Communication::kLatency ||
+        costs_.network.links.empty()) {
+      return boundary;
+    }
+    return boundary + alone_on_links(sender, receiver, slot(std::min(from, to)));
+  }
+
+  // What a transfer takes at least: all links idle but for it.
+  [[nodiscard]] Time alone_on_links(std::int32_t sender, std::int32_t receiver,
+                                    std::size_t boundary) const {
+    Time latencies = 0;
+    std::int64_t slowest = kLargestQuantity;
+    for (const std::uint32_t link : costs_.network.route(sender, receiver)) {
+      latencies += costs_.network.links[link].latency;
+      slowest = std::min(slowest, costs_.network.links[link].bytes_per_second);
+    }
+    const Bytes bytes =
+        boundary < costs_.transfer_bytes.size() ? costs_.transfer_bytes[boundary] : 0;
+    return latencies + static_cast<Time>((Wide{bytes} * kSecond + slowest - 1) / slowest);
   }
 
   void measure(std::int32_t m) {

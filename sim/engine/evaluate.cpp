@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <span>
+#include <string>
 #include <utility>
 
 #include "stagecraft/core/hash.hpp"
@@ -26,6 +27,44 @@ bool replay_applies(const CostTable& costs) {
 // Sums of a few iterations must fit into Time.
 constexpr Time kLongestIteration = Time{1} << 60;
 
+// Whether the engine can tell when each transfer and copy ends, however many share its links.
+Diagnostics check_links(const TaskGraph& graph, const CostTable& costs) {
+  __extension__ using Wide = __int128;
+  // Transfers between the same two devices follow each other; a boundary joins at most four pairs
+  // (two ways, two directions). Twice: shares are rounded.
+  const Wide pairs = std::min(Wide{graph.devices} * graph.devices,
+                              Wide{4} * static_cast<Wide>(graph.boundary_bytes.size()));
+  const Wide sharers = 2 * pairs;
+  if (costs.communication != Communication::kLatency && !costs.network.links.empty()) {
+    const Link& slowest = *std::min_element(
+        costs.network.links.begin(), costs.network.links.end(),
+        [](const Link& a, const Link& b) { return a.bytes_per_second < b.bytes_per_second; });
+    Wide total = 0;
+    Wide longest = 0;
+    for (const TaskEdge edge : graph.edges) {
+      const Wide alone =
+          Wide{graph.boundary_bytes[edge.boundary]} * kSecond / slowest.bytes_per_second;
+      total += alone;
+      longest = std::max(longest, alone);
+    }
+    if (longest * sharers > kLargestQuantity || total > kLongestIteration) {
+      return {bad_input("transfers may take too long to simulate: the slowest link carries " +
+                            std::to_string(slowest.bytes_per_second) + " bytes per second",
+                        "give the links more bandwidth or transfer fewer bytes")};
+    }
+  }
+  if (!costs.network.host.host_link_of.empty()) {
+    for (std::size_t task = 0; task < graph.size(); ++task) {
+      if (is_copy(graph.kind[task]) &&
+          graph.duration[task] * Wide{2} * graph.devices > kLargestQuantity) {
+        return {bad_input("a copy over a shared host link may take too long to simulate",
+                          "use shorter offload and reload durations")};
+      }
+    }
+  }
+  return {};
+}
+
 Diagnostics check_length(const TaskGraph& graph, const CostTable& costs) {
   Time total = 0;
   const auto add = [&total](Time length) {
@@ -38,7 +77,7 @@ Diagnostics check_length(const TaskGraph& graph, const CostTable& costs) {
     add(graph.latency(edge));
   }
   if (total <= kLongestIteration) {
-    return {};
+    return check_links(graph, costs);
   }
   return {
       bad_input("the durations and latencies of an iteration add up to more than 2^60 ns, 36 "
@@ -112,7 +151,10 @@ void measure_memory(const Schedule& schedule, const TaskGraph& graph, const Cost
 }
 
 void measure_gap(const Schedule& schedule, const CostTable& costs, Evaluation& evaluation) {
-  evaluation.bound = lower_bound(schedule.pipeline, costs, bound_options(schedule, costs));
+  BoundOptions options = bound_options(schedule, costs);
+  // A run that exceeds memory may end before any run that does not.
+  options.frees_activations = options.frees_activations || !evaluation.problems.empty();
+  evaluation.bound = lower_bound(schedule.pipeline, costs, options);
   const Time bound = evaluation.bound.makespan;
   if (bound > 0) {
     evaluation.gap = static_cast<double>(evaluation.makespan) / static_cast<double>(bound) - 1.0;

@@ -310,6 +310,54 @@ TEST_CASE("durations that add up beyond the range of time are refused") {
   CHECK(evaluation.problems[0].kind == FailureKind::kBadInput);
 }
 
+TEST_CASE("links too slow to simulate are refused") {
+  const Schedule schedule = one_f_one_b(4, 8);
+  CostTable costs = uniform_costs(schedule.pipeline, 10, 10, 10);
+  costs.communication = Communication::kLink;
+  costs.transfer_bytes = {50'000'000, 50'000'000, 50'000'000};
+  costs.network = make_network(Topology::kRing, 4, 3, 0, LinkSharing::kFair);
+  const Evaluation evaluation = evaluate(schedule, costs);
+  CHECK_FALSE(evaluation.complete);
+  REQUIRE(evaluation.problems.size() == 1);
+  CHECK(evaluation.problems[0].kind == FailureKind::kBadInput);
+  CHECK(evaluation.problems[0].hint.find("bandwidth") != std::string::npos);
+  costs.network = make_network(Topology::kRing, 4, 1'000'000'000, 0, LinkSharing::kFair);
+  CHECK(evaluate(schedule, costs).feasible);
+}
+
+TEST_CASE("the bound holds for runs that exceed memory") {
+  const Schedule schedule = one_f_one_b(4, 8);
+  CostTable costs = uniform_costs(schedule.pipeline, 10, 10, 10);
+  costs.memory.capacity = {1, 1, 1, 1};
+  const Evaluation evaluation = evaluate(schedule, costs);
+  CHECK_FALSE(evaluation.feasible);
+  CHECK(evaluation.bound.memory_limited == 0);
+  CHECK(evaluation.bound.makespan <= evaluation.makespan);
+  CHECK(evaluation.gap >= 0);
+}
+
+TEST_CASE("the bound counts what transfers take on idle links, in every mode") {
+  const Schedule two = one_f_one_b(2, 2);
+  CostTable costs = uniform_costs(two.pipeline, 1000, 1000, 1000);
+  costs.communication = Communication::kLink;
+  costs.transfer_bytes = {1000};
+  costs.split_backward = false;
+  costs.network = make_network(Topology::kRing, 2, 1'000'000'000, 5000, LinkSharing::kFair);
+  CHECK(evaluate(two, costs).bound.chain == 6000 + 2 * (5000 + 1000));
+  Random random(71);
+  int complete = 0;
+  for (int round = 0; round < 200; ++round) {
+    const Schedule schedule =
+        test::random_schedule(random, test::random_pipeline(random, {.most_microbatches = 4}));
+    const Evaluation evaluation = evaluate(schedule, random_mode(random, schedule));
+    if (evaluation.complete) {
+      ++complete;
+      CHECK(evaluation.bound.makespan <= evaluation.makespan);
+    }
+  }
+  CHECK(complete > 100);
+}
+
 TEST_CASE("parts that are not asked for are left out") {
   const Schedule schedule = one_f_one_b(3, 4);
   const CostTable costs = uniform_costs(schedule.pipeline, 10, 10, 10, 1);
