@@ -358,6 +358,18 @@ TEST_CASE("the bound counts what transfers take on idle links, in every mode") {
   CHECK(complete > 100);
 }
 
+TEST_CASE("memory that adds up beyond the range of bytes is refused") {
+  const Schedule schedule = one_f_one_b(1, 2000);
+  CostTable costs = uniform_costs(schedule.pipeline, 10, 10, 10);
+  costs.memory.forward = Grid::constant(kLargestQuantity);
+  costs.memory.backward_input = Grid::constant(-kLargestQuantity);
+  costs.memory.backward_weight = Grid::constant(0);
+  const Evaluation evaluation = evaluate(schedule, costs);
+  CHECK_FALSE(evaluation.complete);
+  REQUIRE(evaluation.problems.size() == 1);
+  CHECK(evaluation.problems[0].kind == FailureKind::kBadInput);
+}
+
 TEST_CASE("parts that are not asked for are left out") {
   const Schedule schedule = one_f_one_b(3, 4);
   const CostTable costs = uniform_costs(schedule.pipeline, 10, 10, 10, 1);
