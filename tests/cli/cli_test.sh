@@ -147,11 +147,11 @@ round_trip() {
   cd "$folder" || return
   local bidirectional
   for bidirectional in dualpipe chimera; do
-    run 0 schedule "$unit" --schedule $bidirectional --set pipeline.placement=bidirectional --format json
+    run 0 schedule "$unit" --schedule "$bidirectional" --set pipeline.placement=bidirectional --format json
     cp out a.json
-    run 0 schedule "$unit" --schedule $bidirectional --set pipeline.placement=bidirectional --format ops
+    run 0 schedule "$unit" --schedule "$bidirectional" --set pipeline.placement=bidirectional --format ops
     cp out a.ops
-    run 0 simulate "$unit" --schedule $bidirectional --set pipeline.placement=bidirectional --format json
+    run 0 simulate "$unit" --schedule "$bidirectional" --set pipeline.placement=bidirectional --format json
     fingerprint=$(grep '"fingerprint"' out)
     for file in a.json a.ops; do
       run 0 simulate "$unit" --set pipeline.placement=bidirectional \
