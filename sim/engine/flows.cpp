@@ -40,45 +40,82 @@ FlowId Flows::request(std::span<const std::uint32_t> channels, std::int64_t work
   flow.channels.assign(channels.begin(), channels.end());
   flow.left = (Wide{work} * kSecond) << kRateShift;
   flow.rate = 0;
+  flow.requested = requests_++;
   flow.owner = owner;
   flow.active = false;
   for (const std::uint32_t channel : channels) {
-    channels_[channel].line.push_back(id);
+    if (channels_[channel].sharing == LinkSharing::kFirstComeFirstServed) {
+      channels_[channel].line.push_back(id);
+    }
     touch(channel);
   }
+  candidates_.push_back(id);
   return id;
 }
 
 void Flows::finish(FlowId id) {
   Flow& flow = flows_[id];
+  STAGECRAFT_CHECK(flow.active, "only what is under way can reach its end");
+  flow.active = false;
   for (const std::uint32_t channel : flow.channels) {
-    std::vector<FlowId>& line = channels_[channel].line;
-    line.erase(std::find(line.begin(), line.end(), id));
+    Channel& at = channels_[channel];
+    at.active.erase(std::find(at.active.begin(), at.active.end(), id));
+    if (at.sharing == LinkSharing::kFirstComeFirstServed) {
+      at.line.pop_front();  // an active flow is the first
+      if (!at.line.empty()) {
+        candidates_.push_back(at.line.front());
+      }
+    }
     touch(channel);
   }
   ++flow.generation;  // no event of this flow is current any more
   unused_.push_back(id);
 }
 
-bool Flows::first_everywhere(const Flow& flow, FlowId id) const {
-  return std::all_of(flow.channels.begin(), flow.channels.end(), [&](std::uint32_t c) {
+bool Flows::first_everywhere(FlowId id) const {
+  const std::vector<std::uint32_t>& route = flows_[id].channels;
+  return std::all_of(route.begin(), route.end(), [&](std::uint32_t c) {
     return channels_[c].sharing == LinkSharing::kFair || channels_[c].line.front() == id;
   });
 }
 
-void Flows::activate(std::uint32_t channel) {
-  const Channel& at = channels_[channel];
-  const std::size_t count =
-      at.sharing == LinkSharing::kFair ? at.line.size() : std::min<std::size_t>(at.line.size(), 1);
-  for (std::size_t i = 0; i < count; ++i) {
-    Flow& flow = flows_[at.line[i]];
-    if (!flow.active && first_everywhere(flow, at.line[i])) {
-      flow.active = true;
-      flow.begins = true;
-      for (const std::uint32_t other : flow.channels) {
-        touch(other);
+void Flows::activate(FlowId id) {
+  Flow& flow = flows_[id];
+  if (flow.active) {
+    return;
+  }
+  flow.active = true;
+  flow.begins = true;
+  for (const std::uint32_t channel : flow.channels) {
+    std::vector<FlowId>& active = channels_[channel].active;
+    active.insert(std::upper_bound(active.begin(), active.end(), id,
+                                   [this](FlowId a, FlowId b) { return requested_before(a, b); }),
+                  id);
+    touch(channel);
+  }
+}
+
+// Activates the candidates that are first in line on their whole route, channel by channel in the
+// order in which these changed. No other flow can have come first since the last arbitration.
+void Flows::start_first_ones() {
+  std::sort(candidates_.begin(), candidates_.end(),
+            [this](FlowId a, FlowId b) { return requested_before(a, b); });
+  candidates_.erase(std::unique(candidates_.begin(), candidates_.end()), candidates_.end());
+  for (const FlowId id : candidates_) {
+    if (first_everywhere(id)) {
+      for (const std::uint32_t channel : flows_[id].channels) {
+        channels_[channel].starting.push_back(id);
       }
     }
+  }
+  candidates_.clear();
+  // activate() may append.
+  for (std::size_t i = 0; i < dirty_.size(); ++i) {
+    std::vector<FlowId>& starting = channels_[dirty_[i]].starting;
+    for (const FlowId id : starting) {
+      activate(id);
+    }
+    starting.clear();
   }
 }
 
@@ -100,13 +137,9 @@ void Flows::gather() {
   for (std::size_t i = 0; i < touched_channels_.size(); ++i) {
     Channel& channel = channels_[touched_channels_[i]];
     channel.free = channel.capacity;
-    channel.open = 0;
-    for (const FlowId id : channel.line) {
+    channel.open = static_cast<std::uint32_t>(channel.active.size());
+    for (const FlowId id : channel.active) {
       Flow& flow = flows_[id];
-      if (!flow.active) {
-        continue;
-      }
-      ++channel.open;
       if (!flow.gathered) {
         flow.gathered = true;
         flow.fixed = false;
@@ -143,8 +176,8 @@ void Flows::fill() {
     if (bottleneck == nullptr) {
       return;
     }
-    for (const FlowId id : bottleneck->line) {
-      if (flows_[id].active && !flows_[id].fixed) {
+    for (const FlowId id : bottleneck->active) {
+      if (!flows_[id].fixed) {
         fix(flows_[id], least);
       }
     }
@@ -171,10 +204,7 @@ void Flows::decide(FlowId id, Time now) {
 
 std::span<const Flows::Decision> Flows::arbitrate(Time now) {
   decisions_.clear();
-  // activate() may append.
-  for (std::size_t i = 0; i < dirty_.size(); ++i) {
-    activate(dirty_[i]);
-  }
+  start_first_ones();
   gather();
   fill();
   for (const std::uint32_t channel : touched_channels_) {

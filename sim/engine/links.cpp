@@ -14,7 +14,6 @@ Links::Links(const CostTable& costs, std::int32_t devices)
     for (const Link& link : network_.links) {
       flows_.add_channel(link.bytes_per_second, link.sharing);
     }
-    pair_channel_.assign(devices_ * devices_, kPrivate);
   }
   const std::vector<std::int32_t>& hosts = network_.host.host_link_of;
   if (hosts.empty()) {
@@ -47,14 +46,14 @@ Time Links::route_latency(std::int32_t from, std::int32_t to) const {
 
 FlowId Links::request_transfer(std::int32_t from, std::int32_t to, Bytes bytes,
                                std::uint32_t owner) {
-  std::uint32_t& pair =
-      pair_channel_[static_cast<std::size_t>(from) * devices_ + static_cast<std::size_t>(to)];
-  if (pair == kPrivate) {
-    pair = flows_.add_channel(kLargestQuantity, LinkSharing::kFirstComeFirstServed);
+  const auto [pair, added] = pair_channel_.try_emplace(
+      static_cast<std::size_t>(from) * devices_ + static_cast<std::size_t>(to), kPrivate);
+  if (added) {
+    pair->second = flows_.add_channel(kLargestQuantity, LinkSharing::kFirstComeFirstServed);
   }
   const auto route = network_.route(from, to);
   scratch_.assign(route.begin(), route.end());
-  scratch_.push_back(pair);
+  scratch_.push_back(pair->second);
   return flows_.request(scratch_, bytes, owner);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <unordered_map>
 #include <vector>
 
 #include "stagecraft/cost/cost_table.hpp"
@@ -36,8 +37,9 @@ class Links {
   const Network& network_;
   std::size_t devices_;
   Flows flows_;
-  // [P*P] channel that keeps the transfers from one device to another in order; kPrivate: none yet.
-  std::vector<std::uint32_t> pair_channel_;
+  // Channel that keeps the transfers from one device to another in order, by from * P + to; only of
+  // the pairs that have transfers.
+  std::unordered_map<std::size_t, std::uint32_t> pair_channel_;
   std::vector<std::uint32_t> host_channel_;  // [P]
   std::vector<std::uint32_t> scratch_;
 };

@@ -94,6 +94,25 @@ TEST_CASE("a first-come channel serves one flow at a time, in order of request")
         std::vector<Time>{100, 150, 160});
 }
 
+TEST_CASE("two lines that meet on a fair channel are served side by side, each in its order") {
+  Flows flows;
+  const std::uint32_t shared = flows.add_channel(kGigabyte, LinkSharing::kFair);
+  const std::uint32_t left = flows.add_channel(kGigabyte, LinkSharing::kFirstComeFirstServed);
+  const std::uint32_t right = flows.add_channel(kGigabyte, LinkSharing::kFirstComeFirstServed);
+  constexpr Time kEach = 2000;
+  std::vector<FlowRequest> requests;
+  for (Time i = 0; i < kEach; ++i) {
+    requests.push_back({0, {shared, left}, 10});
+  }
+  for (Time i = 0; i < kEach; ++i) {
+    requests.push_back({0, {right, shared}, 10});
+  }
+  const std::vector<Time> ends = flow_ends(flows, requests);
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    REQUIRE(ends[i] == 20 * (static_cast<Time>(i) % kEach + 1));
+  }
+}
+
 TEST_CASE("max-min shares on random networks fill every flow's bottleneck") {
   Random random(41);
   for (int round = 0; round < 50; ++round) {

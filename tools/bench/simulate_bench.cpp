@@ -79,6 +79,37 @@ BENCHMARK_CAPTURE(simulate_mode, rendezvous_1f1b, kOneForwardOneBackward,
 BENCHMARK_CAPTURE(simulate_mode, rendezvous_interleaved, kInterleaved, Communication::kRendezvous)
     ->Unit(benchmark::kMillisecond);
 
+// Forwards faster than the links carry their activations: almost all transfers of a schedule that
+// runs all forwards first stand in line. range(0): micro-batches.
+void simulate_backlog(benchmark::State& state, LinkSharing sharing) {
+  const Pipeline pipeline =
+      make_pipeline(4, 1, static_cast<std::int32_t>(state.range(0)), PlacementKind::kLoop).value();
+  CostTable costs = uniform_costs(pipeline, 1000, 1100, 900, 100);
+  costs.communication = Communication::kLink;
+  costs.transfer_bytes.assign(static_cast<std::size_t>(pipeline.stages) - 1, 200'000);
+  costs.network = make_network(Topology::kRing, pipeline.devices, 100'000'000'000, 20, sharing);
+  const Schedule schedule = generate("gpipe", {pipeline, costs, {}}).value();
+  const TaskGraph graph = build_task_graph(schedule, costs).value();
+  std::uint64_t events = 0;
+  for (auto _ : state) {
+    const SimulationResult result = simulate(schedule, graph, costs);
+    events += result.events;
+    benchmark::DoNotOptimize(result.timeline.end.data());
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(events));
+  state.SetComplexityN(state.range(0));
+}
+BENCHMARK_CAPTURE(simulate_backlog, fair, LinkSharing::kFair)
+    ->RangeMultiplier(2)
+    ->Range(1'024, 65'536)
+    ->Unit(benchmark::kMillisecond)
+    ->Complexity();
+BENCHMARK_CAPTURE(simulate_backlog, first_come, LinkSharing::kFirstComeFirstServed)
+    ->RangeMultiplier(2)
+    ->Range(1'024, 65'536)
+    ->Unit(benchmark::kMillisecond)
+    ->Complexity();
+
 // The queue alone (hold model): pop the earliest, push one later; `spread` distinct delays.
 void event_queue_hold(benchmark::State& state) {
   EventQueue queue;

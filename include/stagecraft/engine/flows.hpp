@@ -10,11 +10,13 @@
 // flows that share a channel equally need exactly n times as long as one; the capacity lent out
 // beyond a channel's own is below 2^-16 units per second and flow.
 //
-// Shares change only in arbitrate(), which the engine calls once per instant; then only the flows
-// that are connected to a change through shared channels are looked at.
+// Shares change only in arbitrate(), which the engine calls once per instant; then only the active
+// flows that are connected to a change through shared channels are looked at. A flow that waits in
+// line costs nothing until it comes first somewhere.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <vector>
 
@@ -48,7 +50,7 @@ class Flows {
   }
   [[nodiscard]] std::uint32_t owner(FlowId flow) const { return flows_[flow].owner; }
 
-  /// Takes a flow that reached its end off its channels.
+  /// Takes a flow that reached its end, so an active one, off its channels.
   void finish(FlowId flow);
 
   /// True if flows came or went since the last arbitrate().
@@ -67,6 +69,7 @@ class Flows {
     Wide rate = 0;   // 2^-16 units per second
     Wide share = 0;  // the rate being worked out
     Time updated = 0;
+    std::uint64_t requested = 0;  // requests before it
     std::uint32_t owner = 0;
     std::uint32_t generation = 0;
     bool active = false;
@@ -78,15 +81,22 @@ class Flows {
     Wide capacity = 0;
     Wide free = 0;  // capacity not yet given to fixed flows
     LinkSharing sharing = LinkSharing::kFair;
-    std::vector<FlowId> line;  // in order of request
-    std::uint32_t open = 0;    // active flows not yet fixed
+    // All in order of request.
+    std::deque<FlowId> line;       // first come, first served: all flows on it
+    std::vector<FlowId> active;    // the active ones
+    std::vector<FlowId> starting;  // those that become active in this arbitration
+    std::uint32_t open = 0;        // active flows not yet fixed
     bool dirty = false;
     bool gathered = false;
   };
 
   void touch(std::uint32_t channel);
-  void activate(std::uint32_t channel);
-  [[nodiscard]] bool first_everywhere(const Flow& flow, FlowId id) const;
+  [[nodiscard]] bool first_everywhere(FlowId id) const;
+  [[nodiscard]] bool requested_before(FlowId a, FlowId b) const {
+    return flows_[a].requested < flows_[b].requested;
+  }
+  void activate(FlowId id);
+  void start_first_ones();
   void gather();
   void fill();
   void fix(Flow& flow, Wide share);
@@ -95,6 +105,8 @@ class Flows {
   std::vector<Flow> flows_;
   std::vector<FlowId> unused_;
   std::vector<Channel> channels_;
+  std::uint64_t requests_ = 0;
+  std::vector<FlowId> candidates_;  // requested, or first on a channel, since the last arbitrate()
   std::vector<std::uint32_t> dirty_;
   std::vector<std::uint32_t> touched_channels_;  // connected to a dirty channel
   std::vector<FlowId> touched_flows_;
