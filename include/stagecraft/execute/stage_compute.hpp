@@ -32,8 +32,9 @@ struct UnitBlocks {
   bool last_slice = true;  ///< no later slice left gradients of keys and values
 };
 
-/// Scratch for one op at a time: scores and their gradients [heads, T, context], da [T, F] and
-/// [T, 3H]; `bytes` from workspace_bytes.
+/// Scratch for one op at a time: scores and their gradients [heads, T, C], where C is the context
+/// and the slice's own tokens, rounded up to a multiple of 8; one of da [T, F] and dqkv [T, 3H];
+/// and [T, H]. `bytes` from workspace_bytes: enough for every unit of the stage.
 struct Workspace {
   void* data = nullptr;
   Bytes bytes = 0;
@@ -65,6 +66,15 @@ void stage_backward_weight(const StageCall& call);
 
 /// One Adam step over all parameters of the stage.
 void stage_optimizer(const StageCall& call, float rate, std::int32_t step);
+
+/// Weights to begin with, in StageWeights' order: uniform of variance 1 / (rows of the matrix), the
+/// gains 1. Replicas of a stage begin alike: only `seed` and `stage` count.
+[[nodiscard]] std::vector<float> initial_weights(const StageModel& model, std::int32_t stage,
+                                                 std::uint64_t seed);
+
+/// What stage 0 reads for a slice of a (global) micro-batch: [tokens, H], uniform of variance 1.
+[[nodiscard]] std::vector<float> initial_input(const StageModel& model, std::int32_t microbatch,
+                                               std::int32_t slice, std::uint64_t seed);
 
 /// The same in float64 with plain loops, for checks: whole micro-batches of one stage, forward and
 /// backward at once. Independent of all the above.

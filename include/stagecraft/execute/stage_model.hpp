@@ -45,8 +45,9 @@ struct StageModel {
 /// Counts that do not fit the pipeline or one another (bad input); empty if all is well.
 [[nodiscard]] Diagnostics check_model(const StageModel& model, const Pipeline& pipeline);
 
-/// Element offsets of one layer's tensors in a unit's block. `kv_grad` [T, 2H] exists only in
-/// sliced micro-batches: gradients of keys and values that later slices leave for earlier ones.
+/// Element offsets of one layer's tensors in a unit's block, each a multiple of 128. `kv_grad` [T,
+/// 2H] exists only in sliced micro-batches: gradients of keys and values that later slices leave
+/// for earlier ones.
 struct LayerLayout {
   std::size_t x = 0, n1 = 0, qkv = 0, o = 0, x1 = 0, n2 = 0, h = 0, a = 0, kv_grad = 0;
   std::size_t rstd1 = 0, rstd2 = 0;  ///< in float32 elements of the block's second part
@@ -57,7 +58,10 @@ struct BlockLayout {
   std::size_t output = 0;    ///< [T, H] the stage's output, later the gradient of it
   std::size_t elements = 0;  ///< activation elements of the block
   std::size_t floats = 0;    ///< float32 elements after them
+  std::size_t input = 0;     ///< elements of the stage input, at the beginning of the block
   [[nodiscard]] Bytes bytes(std::int32_t element_size) const;  ///< both parts, 256-byte aligned
+  /// Where the float32 part begins.
+  [[nodiscard]] Bytes floats_offset(std::int32_t element_size) const;
   [[nodiscard]] Bytes input_bytes(std::int32_t element_size) const;  ///< of the stage input alone
 };
 /// Layout of the block of one unit of `tokens` tokens on `stage`.
@@ -67,8 +71,8 @@ struct BlockLayout {
 /// Parameters of a stage, in elements: Wqkv [H, 3H], Wo [H, H], W1 [H, F], W2 [F, H], g1, g2 [H].
 [[nodiscard]] std::int64_t stage_parameters(const StageModel& model, std::int32_t stage);
 
-/// Floating-point operations of one op's matrix products (2 m n k each, causal attention by the
-/// tokens it really sees), for TFLOP/s in reports.
+/// Floating-point operations of one op's matrix products (2 m n k each; attention by the tokens
+/// that a token really sees, and its scores once more in the backward), for TFLOP/s in reports.
 [[nodiscard]] std::int64_t op_flops(const StageModel& model, const Op& op);
 
 /// Bytes of a message: tokens * hidden * element size, at its largest over micro-batches and

@@ -55,18 +55,22 @@ class TensorOps {
                                 const void* residual, void* dx, float* gain_grad) = 0;
 
   /// Causal softmax in place over scores[batch][rows][columns]: row r sees columns
-  /// 0 .. first_visible + r, the rest becomes 0.
+  /// 0 .. first_visible + r; the others, whatever they hold, become 0 without being read.
   virtual void softmax(Queue queue, std::int64_t batch, std::int64_t rows, std::int64_t columns,
                        std::int64_t first_visible, void* scores) = 0;
-  /// grads (dP) becomes dS = P * (dP - sum(dP * P)) in place, per row.
+  /// grads (dP) becomes dS = P * (dP - sum(dP * P)) in place, per row; columns that the row does
+  /// not see become 0 without being read.
   virtual void softmax_backward(Queue queue, std::int64_t batch, std::int64_t rows,
-                                std::int64_t columns, const void* probabilities, void* grads) = 0;
+                                std::int64_t columns, std::int64_t first_visible,
+                                const void* probabilities, void* grads) = 0;
 
   virtual void gelu(Queue queue, std::int64_t count, const void* h, void* a) = 0;
   /// h becomes dh = da * gelu'(h) in place.
   virtual void gelu_backward(Queue queue, std::int64_t count, const void* da, void* h) = 0;
 
-  virtual void add(Queue queue, std::int64_t count, const void* x, void* y) = 0;  ///< y += x
+  /// y += x, float32: gradients of two replicas of a stage.
+  virtual void add(Queue queue, std::int64_t count, const float* x, float* y) = 0;
+  /// y = factor * x; may be in place.
   virtual void scale(Queue queue, std::int64_t count, float factor, const void* x, void* y) = 0;
   /// rows of `width` elements between places of different row strides (in elements)
   virtual void copy_rows(Queue queue, std::int64_t rows, std::int64_t width, const void* from,
