@@ -13,6 +13,26 @@ std::size_t slot(std::int32_t number) {
 
 }  // namespace
 
+std::vector<P2pMessage> cross_device_messages(const Schedule& schedule, const TaskGraph& graph) {
+  std::vector<P2pMessage> messages;
+  for (OpIndex op = 0; op < graph.size(); ++op) {
+    bool may_be_activation =
+        graph.kind[op] == OpKind::kForward || graph.kind[op] == OpKind::kOverlapped;
+    for (const TaskEdge edge : graph.edges_of(op)) {
+      if (edge.boundary == 0) {
+        continue;
+      }
+      // An overlapped pair needs an activation and a gradient, in this order.
+      const bool activation =
+          may_be_activation && edge.boundary == op_of(graph, schedule, op).unit.stage;
+      may_be_activation = may_be_activation && !activation;
+      messages.push_back({edge.producer, op, graph.device[edge.producer], graph.device[op],
+                          edge.boundary, !activation});
+    }
+  }
+  return messages;
+}
+
 P2pBuilder::P2pBuilder(const Schedule& schedule, const TaskGraph& graph) : graph_(graph) {
   lists_.resize(slot(graph.devices));
   forward_before_.assign(graph.size(), kNoOp);
@@ -70,22 +90,11 @@ void P2pBuilder::find_ring(const Schedule& schedule) {
 }
 
 void P2pBuilder::add_messages(const Schedule& schedule) {
-  for (OpIndex op = 0; op < graph_.size(); ++op) {
-    bool activation_seen = false;
-    for (const TaskEdge edge : graph_.edges_of(op)) {
-      if (edge.boundary == 0) {
-        continue;
-      }
-      // An overlapped pair needs an activation and a gradient, in this order.
-      const bool activation = activation_side(op) && !activation_seen &&
-                              edge.boundary == op_of(graph_, schedule, op).unit.stage;
-      activation_seen = activation_seen || activation;
-      const auto number = static_cast<std::uint32_t>(program_.messages.size());
-      program_.messages.push_back({edge.producer, op, graph_.device[edge.producer],
-                                   graph_.device[op], edge.boundary, !activation});
-      received_[2 * op + (activation ? 0 : 1)] = number;
-      sent_[2 * edge.producer + (activation ? 0 : 1)] = number;
-    }
+  program_.messages = cross_device_messages(schedule, graph_);
+  for (std::uint32_t number = 0; number < program_.messages.size(); ++number) {
+    const P2pMessage& message = program_.messages[number];
+    received_[2 * message.consumer + (message.gradient ? 1 : 0)] = number;
+    sent_[2 * message.producer + (message.gradient ? 1 : 0)] = number;
   }
   waited_.assign(program_.messages.size(), false);
 }

@@ -58,8 +58,12 @@ struct P2pProgram {
   }
 };
 
-/// Lowers a graph's data that crosses devices to calls. The ops of the program are tasks of the
-/// graph; `schedule` is the one it was built from.
+/// What crosses devices, by consumer; the activation of an overlapped pair before its gradient.
+[[nodiscard]] std::vector<P2pMessage> cross_device_messages(const Schedule& schedule,
+                                                            const TaskGraph& graph);
+
+/// Lowers a graph's data that crosses devices to calls. The messages of the program are
+/// cross_device_messages, its ops are tasks of the graph; `schedule` is the one it was built from.
 ///
 /// batched: after an op, one call holds its sends and the receives of the next op; the device waits
 ///   for all of them. An op that neither sends nor receives (W, R) is no reason for a call: the

@@ -16,6 +16,20 @@
 //                  program is a wait for `done` on the compute stream
 // With Transport::kPaired each side issues its own half: kExchange commands, which the library
 // below (NCCL) matches.
+//
+// Link streams run their commands in order, so messages share one only where the engine's mode
+// keeps their order anyway and none can hold up another:
+//   latency, link, blocking    one per (a, b); with kPaired one for the sends at a and one for the
+//                              receives at b
+//   rendezvous, kPush          one per channel: (a, b, activation or gradient)
+//   rendezvous, kPaired        if every post of the program is waited for at once (all lowerings
+//   but
+//                              `overlap`): two per device, for the activations and the gradients of
+//                              its calls, with one exchange per call and kind. Otherwise one per
+//                              channel and side, with one exchange per member.
+// So with kPaired the sends from a to b on streams of one kind stand in the order of the receives:
+// one communicator per kind of link stream (activations, gradients, or per pair) is enough to match
+// them first in, first out.
 #pragma once
 
 #include <cstdint>
@@ -38,13 +52,18 @@ inline constexpr EventIndex kNoEvent = UINT32_MAX;
 enum class StreamKind : std::uint8_t {
   kCompute,
   kCopy,  ///< offloads and reloads
-  kLink,  ///< sends from `device` to `peer`; with kPaired also the receives from `peer`
+  kLink,  ///< sends from `device` to `peer`, or receives (kPaired)
 };
+
+/// What a link stream carries, where streams keep it apart.
+enum class LinkData : std::uint8_t { kAll, kActivations, kGradients };
 
 struct StreamSpec {
   StreamKind kind = StreamKind::kCompute;
   std::int32_t device = 0;
-  std::int32_t peer = -1;  ///< kLink only
+  std::int32_t peer = -1;  ///< kLink: the other device; -1 for calls with any number of others
+  LinkData data = LinkData::kAll;  ///< kLink
+  bool receives = false;           ///< kLink with kPaired: receives from `peer`; calls do both
 };
 
 enum class CommandKind : std::uint8_t {
@@ -70,6 +89,7 @@ struct Command {
 enum class Transport : std::uint8_t { kPush, kPaired };
 
 struct ExecutionProgram {
+  Communication mode = Communication::kLatency;
   Transport transport = Transport::kPush;
   std::vector<StreamSpec> streams;  ///< the compute streams of devices 0..P-1 first
   std::uint32_t events = 0;         ///< how many there are; each is recorded once
