@@ -1,0 +1,68 @@
+# STAGECRAFT_WITH_CUDA: AUTO uses a CUDA toolkit that is found, ON fails without one, OFF never looks. Sets
+# STAGECRAFT_CUDA (is the CUDA backend built?) and says in one line what was decided.
+#
+# Building needs nvcc, cublasLt.h and cudart_static; nccl.h is used where it is there. Neither the driver nor
+# cuBLASLt nor NCCL is linked: the program looks for them when it opens a GPU, so that it starts on any machine.
+set(STAGECRAFT_WITH_CUDA AUTO CACHE STRING "Build the CUDA backend: AUTO, ON or OFF")
+set_property(CACHE STAGECRAFT_WITH_CUDA PROPERTY STRINGS AUTO ON OFF)
+set(STAGECRAFT_CUDA OFF)
+set(STAGECRAFT_CUDA_MINIMUM 12.8) # the first that knows sm_100; green contexts came with 12.4
+
+# Sets STAGECRAFT_CUDA_MISSING to what is missing, or to nothing and enables the language.
+macro(stagecraft_find_cuda)
+  set(STAGECRAFT_CUDA_MISSING "")
+  find_package(CUDAToolkit QUIET)
+  if(NOT CUDAToolkit_FOUND)
+    set(STAGECRAFT_CUDA_MISSING "no CUDA toolkit found (set CUDAToolkit_ROOT or CUDACXX)")
+  elseif(CUDAToolkit_VERSION VERSION_LESS STAGECRAFT_CUDA_MINIMUM)
+    set(STAGECRAFT_CUDA_MISSING "CUDA toolkit ${CUDAToolkit_VERSION} is older than ${STAGECRAFT_CUDA_MINIMUM}")
+  elseif(NOT TARGET CUDA::cudart_static)
+    set(STAGECRAFT_CUDA_MISSING "the CUDA toolkit lacks libcudart_static.a")
+  else()
+    find_path(STAGECRAFT_CUBLASLT_INCLUDE cublasLt.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+    find_path(STAGECRAFT_NCCL_INCLUDE nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+    mark_as_advanced(STAGECRAFT_CUBLASLT_INCLUDE STAGECRAFT_NCCL_INCLUDE)
+    if(NOT STAGECRAFT_CUBLASLT_INCLUDE)
+      set(STAGECRAFT_CUDA_MISSING "the CUDA toolkit lacks cublasLt.h")
+    endif()
+  endif()
+  if(NOT STAGECRAFT_CUDA_MISSING)
+    if(NOT DEFINED ENV{CUDACXX} AND NOT CMAKE_CUDA_COMPILER)
+      set(ENV{CUDACXX} ${CUDAToolkit_NVCC_EXECUTABLE})
+    endif()
+    include(CheckLanguage)
+    check_language(CUDA) # unlike enable_language, does not end the configuration if nvcc does not work
+    if(CMAKE_CUDA_COMPILER)
+      if(STAGECRAFT_CCACHE AND NOT CMAKE_CUDA_COMPILER_LAUNCHER)
+        set(CMAKE_CUDA_COMPILER_LAUNCHER ${STAGECRAFT_CCACHE})
+      endif()
+      if(NOT CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
+        # Code for each, and the last one's PTX for what comes after.
+        set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real 100)
+      endif()
+      enable_language(CUDA)
+    else()
+      set(STAGECRAFT_CUDA_MISSING "nvcc does not work with the host compiler (see CMakeError.log)")
+    endif()
+  endif()
+endmacro()
+
+if(STAGECRAFT_WITH_CUDA STREQUAL "AUTO" OR STAGECRAFT_WITH_CUDA)
+  stagecraft_find_cuda()
+  if(NOT STAGECRAFT_CUDA_MISSING)
+    set(STAGECRAFT_CUDA ON)
+    if(STAGECRAFT_NCCL_INCLUDE)
+      set(nccl_words "with NCCL")
+    else()
+      set(nccl_words "without NCCL: one GPU only")
+    endif()
+    message(STATUS "stagecraft: CUDA backend with toolkit ${CUDAToolkit_VERSION}, ${nccl_words}, "
+                   "architectures ${CMAKE_CUDA_ARCHITECTURES}")
+  elseif(STAGECRAFT_WITH_CUDA STREQUAL "AUTO")
+    message(STATUS "stagecraft: no CUDA backend: ${STAGECRAFT_CUDA_MISSING}")
+  else()
+    message(FATAL_ERROR "STAGECRAFT_WITH_CUDA is ON, but ${STAGECRAFT_CUDA_MISSING}")
+  endif()
+else()
+  message(STATUS "stagecraft: no CUDA backend: STAGECRAFT_WITH_CUDA is ${STAGECRAFT_WITH_CUDA}")
+endif()
