@@ -206,11 +206,16 @@ std::vector<OpWait> run(const Schedule& schedule, const TaskGraph& graph, const 
 }
 
 void measure_iteration(const Schedule& schedule, const TaskGraph& graph, const CostTable& costs,
-                       Evaluation& evaluation) {
+                       bool force_simulate, Evaluation& evaluation) {
   const Timeline& timeline = evaluation.timeline;
-  const bool replays = replay_applies(costs);
-  evaluation.iteration = replays ? iteration_time(graph, costs)
-                                 : simulated_iteration_time(schedule, graph, costs, timeline);
+  const bool replays = replay_applies(costs) && !force_simulate;
+  if (replays) {
+    evaluation.iteration = iteration_time(graph, costs);
+  } else {
+    const SimulatedPeriod period = simulated_iteration_time(schedule, graph, costs, timeline);
+    evaluation.iteration = period.time;
+    evaluation.iteration_exact = period.exact;
+  }
   std::vector<IdleByCause> idle;
   if (iterations_alike(costs)) {
     const std::vector<Time> free_at(evaluation.devices.size(), 0);
@@ -259,7 +264,7 @@ Evaluation evaluate(const Schedule& schedule, const CostTable& costs,
     evaluation.critical_path = critical_path(graph, schedule, costs, evaluation.timeline);
   }
   if (options.iteration_time) {
-    measure_iteration(schedule, graph, costs, evaluation);
+    measure_iteration(schedule, graph, costs, options.force_simulate, evaluation);
   }
   evaluation.feasible = evaluation.problems.empty();
   return evaluation;

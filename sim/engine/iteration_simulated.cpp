@@ -13,13 +13,32 @@ namespace {
 constexpr std::int32_t kFewIterations = 4;
 constexpr std::int32_t kManyIterations = 12;
 
-// [iterations][P] starts or ends of the optimizer steps of chained iterations.
-struct Steps {
+struct Chain {
+  // [iterations][P] starts and ends of the optimizer steps.
   std::vector<std::vector<Time>> start, end;
+  // The time from every task of the last but one iteration to its repetition, if it is the same.
+  std::optional<Time> shift;
 };
 
+std::optional<Time> common_shift(const TaskGraph& graph, const Timeline& timeline) {
+  std::optional<Time> shift;
+  for (std::size_t device = 0; device + 1 < graph.offsets.size(); ++device) {
+    const std::size_t end = graph.offsets[device + 1];
+    const std::size_t pass =
+        (end - graph.offsets[device]) / static_cast<std::size_t>(graph.iterations);
+    for (std::size_t task = end - pass; task < end; ++task) {
+      const Time by = timeline.end[task] - timeline.end[task - pass];
+      if (shift.value_or(by) != by || timeline.start[task] - timeline.start[task - pass] != by) {
+        return std::nullopt;
+      }
+      shift = by;
+    }
+  }
+  return shift;
+}
+
 // None if the chain does not run to its end.
-std::optional<Steps> simulate_chain(const Schedule& schedule, const CostTable& costs,
+std::optional<Chain> simulate_chain(const Schedule& schedule, const CostTable& costs,
                                     std::int32_t iterations) {
   GraphOptions options;
   options.iterations = iterations;
@@ -33,17 +52,18 @@ std::optional<Steps> simulate_chain(const Schedule& schedule, const CostTable& c
   if (!result.complete()) {
     return std::nullopt;
   }
-  Steps steps;
-  steps.start.resize(static_cast<std::size_t>(iterations));
-  steps.end.resize(static_cast<std::size_t>(iterations));
+  Chain chain;
+  chain.start.resize(static_cast<std::size_t>(iterations));
+  chain.end.resize(static_cast<std::size_t>(iterations));
+  chain.shift = common_shift(*graph, result.timeline);
   for (OpIndex task = 0; task < graph->size(); ++task) {
     if (graph->kind[task] == OpKind::kOptimizer) {
       const auto iteration = static_cast<std::size_t>(graph->origin(task).iteration);
-      steps.start[iteration].push_back(result.timeline.start[task]);
-      steps.end[iteration].push_back(result.timeline.end[task]);
+      chain.start[iteration].push_back(result.timeline.start[task]);
+      chain.end[iteration].push_back(result.timeline.end[task]);
     }
   }
-  return steps;
+  return chain;
 }
 
 Time length(const CostTable& costs, const Timeline& timeline, OpKind kind, std::size_t device) {
@@ -89,37 +109,38 @@ Time mean_growth(const std::vector<std::vector<Time>>& ends, std::size_t iterati
   return (largest + count - 1) / count;
 }
 
-std::optional<Time> period_with_post_validation(const Schedule& schedule, const CostTable& costs) {
-  Time period = 0;
+std::optional<SimulatedPeriod> period_with_post_validation(const Schedule& schedule,
+                                                           const CostTable& costs) {
+  std::optional<Chain> chain;
   for (const std::int32_t iterations : {kFewIterations, kManyIterations}) {
-    const std::optional<Steps> steps = simulate_chain(schedule, costs, iterations);
-    if (!steps) {
+    chain = simulate_chain(schedule, costs, iterations);
+    if (!chain) {
       return std::nullopt;
     }
-    const auto& ends = steps->end;
-    if (const auto growth = common_growth(ends[ends.size() - 2], ends.back())) {
-      return growth;
+    if (chain->shift) {
+      return SimulatedPeriod{*chain->shift, true};
     }
-    period = mean_growth(ends, static_cast<std::size_t>(iterations) / 2);
   }
-  return period;
+  const auto& ends = chain->end;
+  const auto growth = common_growth(ends[ends.size() - 2], ends.back());
+  return SimulatedPeriod{growth ? *growth : mean_growth(ends, ends.size() / 2), false};
 }
 
 }  // namespace
 
-Time simulated_iteration_time(const Schedule& schedule, const TaskGraph& graph,
-                              const CostTable& costs, const Timeline& timeline) {
+SimulatedPeriod simulated_iteration_time(const Schedule& schedule, const TaskGraph& graph,
+                                         const CostTable& costs, const Timeline& timeline) {
   STAGECRAFT_CHECK(!graph.iteration_end && graph.iterations == 1, "one iteration without its end");
   if (costs.post_validation) {
     if (const auto period = period_with_post_validation(schedule, costs)) {
       return *period;
     }
   } else if (!iterations_alike(costs)) {
-    if (const auto steps = simulate_chain(schedule, costs, 2)) {
-      return steps->start[1].front() - steps->start[0].front();
+    if (const auto chain = simulate_chain(schedule, costs, 2)) {
+      return {chain->start[1].front() - chain->start[0].front(), true};
     }
   }
-  return period_with_common_start(graph, costs, timeline);
+  return {period_with_common_start(graph, costs, timeline), iterations_alike(costs)};
 }
 
 }  // namespace stagecraft

@@ -97,8 +97,8 @@ std::string headline(const Run& run) {
   };
   if (e.iteration > 0) {
     line("iteration time",
-         fmt::format("{}  (steady state, with gradient reduction and optimizer step)",
-                     time_text(e.iteration)));
+         fmt::format("{}{}  (steady state, with gradient reduction and optimizer step)",
+                     e.iteration_exact ? "" : "about ", time_text(e.iteration)));
     // Where an iteration is no more than the makespan the table below says it all.
     if (e.iteration_idle_known && e.iteration != e.makespan) {
       line("", iteration_idle_text(e));

@@ -78,6 +78,9 @@ void add_figures(Json& json, const Run& run) {
   json["span_ns"] = e.span;
   if (e.iteration > 0) {
     json["iteration_ns"] = e.iteration;
+    if (!e.iteration_exact) {
+      json["iteration_exact"] = false;
+    }
   }
   json["bubble_fraction"] = e.bubble_fraction;
   json["bubble_fraction_span"] = e.bubble_fraction_span;

@@ -15,6 +15,7 @@
 #include "stagecraft/report/chrome_trace.hpp"
 #include "stagecraft/report/result_json.hpp"
 #include "stagecraft/report/svg_timeline.hpp"
+#include "stagecraft/report/text_report.hpp"
 
 namespace stagecraft {
 namespace {
@@ -64,6 +65,15 @@ TEST_CASE("a result has the keys of the contract, and idle parts that add up") {
     path += part.get<Time>();
   }
   CHECK(path == run.evaluation.makespan);
+}
+
+TEST_CASE("an iteration time that is an estimate says so") {
+  Run run = test::sample_run("1f1b");
+  CHECK_FALSE(Json::parse(result_json(run)).contains("iteration_exact"));
+  CHECK(describe(run).find("about") == std::string::npos);
+  run.evaluation.iteration_exact = false;
+  CHECK(Json::parse(result_json(run))["iteration_exact"] == false);
+  CHECK(describe(run).find("iteration time  about ") != std::string::npos);
 }
 
 TEST_CASE("keys that do not apply are left out") {

@@ -56,6 +56,8 @@ struct Evaluation {
   Time makespan = 0;   ///< first op start to last op end over all devices
   Time span = 0;       ///< max over devices of (last end - first start)
   Time iteration = 0;  ///< steady-state period with gradient reduction and optimizer step
+  /// False if the iteration time is an estimate, as simulated_iteration_time says.
+  bool iteration_exact = true;
   /// False if the iteration time was not asked for, or iterations differ from one another.
   bool iteration_idle_known = false;
   double bubble_fraction = 0.0;       ///< idle / (devices * makespan)

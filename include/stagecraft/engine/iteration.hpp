@@ -32,16 +32,25 @@ namespace stagecraft {
 /// barrier; otherwise a few, and at most about P more.
 [[nodiscard]] Time iteration_time(const TaskGraph& graph, const CostTable& costs);
 
+struct SimulatedPeriod {
+  Time time = 0;
+  bool exact = true;  ///< false: an estimate
+};
+
 /// The period in the other modes. `graph` as above, `timeline` the simulation of one iteration.
 ///   * Without post-validation: exact. If U takes equally long everywhere, iterations start alike,
 ///     and the period is the first one's: last end plus G at its largest, plus U; otherwise the
 ///     second of two chained iterations is measured, from barrier to barrier.
-///   * With post-validation: several iterations are chained and simulated. The period is the growth
-///     of one iteration once it is the same on all devices; if it is not after 12 iterations, the
-///     largest growth of the last 6, divided by 6 and rounded up. If the chain cannot run to its
-///     end (waiting for memory across iterations), the period with a barrier.
-[[nodiscard]] Time simulated_iteration_time(const Schedule& schedule, const TaskGraph& graph,
-                                            const CostTable& costs, const Timeline& timeline);
+///   * With post-validation: several iterations are chained and simulated. The period is the time
+///     by which one iteration follows another once this is the same for all of their tasks. If it
+///     is not after 12 iterations, an estimate: the growth of one iteration if it is the same at
+///     the ends of all devices, otherwise the largest growth of the last 6, divided by 6 and
+///     rounded up. If the chain cannot run to its end (waiting for memory across iterations), the
+///     period with a barrier, also as an estimate.
+[[nodiscard]] SimulatedPeriod simulated_iteration_time(const Schedule& schedule,
+                                                       const TaskGraph& graph,
+                                                       const CostTable& costs,
+                                                       const Timeline& timeline);
 
 /// When every device is free for an iteration of the steady state where nothing is shared, [P] ns,
 /// relative to one another. None if the steady state repeats after several iterations only, or has
