@@ -1,18 +1,29 @@
-// Which buffer every op of a program uses: what a backend that really computes needs beyond the
+// Which memory every op of a program uses: what a backend that really computes needs beyond the
 // program itself. Pure planning; the same for the host and for GPUs, and checked without either.
 //
-// Every device has an arena of slots. A unit's block takes a slot when its F is issued (R and L
-// take one anew) and gives it back after the op that releases it (W, BW; F of a recomputed unit
-// keeps its input only; O). Messages arrive in slots of their own ring, one ring per channel
-// (sender, receiver, activation or gradient). A slot is used again only after what used it last has
-// ended: by stream order where both run on the same stream, otherwise by `after`, the tasks to wait
-// for. Among free slots the one that was given back first is taken, so that waits seldom wait.
+// Every device has an arena. What an op needs lies in it from the op's start until its last reader
+// has ended:
+//   block    of a unit (BlockLayout): from F (or R, or L of an offloaded unit) to W or BW (or O);
+//            a recomputed unit's F has one for itself alone
+//   kept     stage input of a recomputed unit: from F to R (or O, and from L on again). In a
+//            micro-batch of several slices the others need its keys and values: there the whole
+//            block is kept and R fills it once more (model_memory counts it so)
+//   source   a message that arrived: from the transfer to its consumer
+//   result   what a later stage or an earlier one is to read, if it cannot stay in the block: the
+//            gradient of a stage's input (W may release the block before it was sent), and outputs
+//            of units that are recomputed or offloaded: from the producer to the reader's start
+// Two of them share bytes only if one follows the other both in the predicted times and in one
+// order of all commands that the program allows (`order`); where streams differ, waits are added
+// that point backwards in that order, so they close no circle, and a run like the prediction never
+// waits for them. Places: largest first, then by start, each at the lowest offset that is free
+// (Pisarchyk & Lee 2020, "Efficient memory management for deep neural net inference").
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "stagecraft/core/diagnostics.hpp"
 #include "stagecraft/core/units.hpp"
 #include "stagecraft/engine/task_graph.hpp"
 #include "stagecraft/execute/program.hpp"
@@ -21,49 +32,71 @@
 
 namespace stagecraft {
 
+/// A range of a device's arena; 256-byte aligned. No bytes: there is none.
 struct PlannedSlot {
-  Bytes offset = 0;  ///< into the device's arena
+  Bytes offset = 0;
   Bytes bytes = 0;
+  [[nodiscard]] bool there() const { return bytes > 0; }
 };
 
 /// What one half of an op (F, B, W, BW, R, O, L; a pair has two) reads and writes.
 struct PlannedUse {
   OpIndex task = kNoOp;
-  bool second_half = false;             ///< the backward of an overlapped pair
-  PlannedSlot block;                    ///< of the unit
-  PlannedSlot input;                    ///< kept stage input of a recomputed unit; bytes 0: none
-  std::vector<PlannedSlot> earlier;     ///< blocks of earlier slices
-  std::uint32_t received = UINT32_MAX;  ///< message whose data it starts from, if any
-  std::uint32_t sent = UINT32_MAX;      ///< message that carries its result, if any
-  /// Same-device neighbours: the task (and half) whose block holds the input or output gradient.
-  OpIndex from_task = kNoOp;
-  Bytes host_offset = -1;  ///< O and L: into the device's pinned host arena
+  Op op;              ///< the half itself: never kOverlapped
+  PlannedSlot block;  ///< of the unit; none for O and L of a recomputed unit
+  PlannedSlot kept;   ///< F copies the stage input to it, R from it; O and L move it
+  /// Where F, B and BW copy the stage input or the gradient of the output from. None: the input is
+  /// data (stage 0), the gradient is the loss's (last stage).
+  PlannedSlot source;
+  PlannedSlot result;  ///< where F, B and BW copy their result to; none: nobody reads it there
+  std::vector<PlannedSlot> earlier;  ///< [slice] blocks of the earlier slices
+  Bytes host_offset = -1;            ///< O and L: into the device's host arena
 };
 
 struct ModelPlan {
-  std::vector<Bytes> arena;                ///< [P] bytes of all slots
-  std::vector<Bytes> host_arena;           ///< [P] bytes for offloaded blocks
-  std::vector<PlannedUse> uses;            ///< by task, halves in order
-  std::vector<std::uint32_t> use_offsets;  ///< [tasks+1]
-  /// [messages] where the data arrives on the receiving device.
-  std::vector<PlannedSlot> message_slot;
-  /// [tasks] tasks on other streams of the device that must have ended before a task starts,
-  /// beside what the program makes it wait for; and [messages] the task that must have read the
-  /// slot before (kNoOp: none).
-  std::vector<std::vector<OpIndex>> after;
-  std::vector<OpIndex> message_after;
+  std::vector<Bytes> arena;        ///< [P] bytes of a device's arena
+  std::vector<Bytes> activations;  ///< [P] bytes at its beginning for blocks and kept inputs; the
+                                   ///< rest is messages: sources and results
+  std::vector<Bytes> host_arena;   ///< [P] bytes for what is offloaded
+  std::vector<PlannedUse> uses;    ///< by task, the forward half of a pair first
+  std::vector<std::uint32_t> use_offsets;   ///< [tasks+1]; G and U have none
+  std::vector<PlannedSlot> message_source;  ///< [messages] in the sender's arena
+  std::vector<PlannedSlot> message_slot;    ///< [messages] in the receiver's arena
+  std::vector<std::uint32_t> order;         ///< [commands] of the program, as they may be issued
+  /// Waits to add: the command (index into the program's commands) is held up until the other has
+  /// ended.
+  struct Wait {
+    std::uint32_t command = 0;
+    std::uint32_t until = 0;
+  };
+  std::vector<Wait> waits;  ///< by place of `command` in `order`
+
+  [[nodiscard]] std::span<const PlannedUse> uses_of(OpIndex task) const {
+    return std::span<const PlannedUse>(uses).subspan(use_offsets[task],
+                                                     use_offsets[task + 1] - use_offsets[task]);
+  }
 };
 
-/// `start` and `end`: [tasks] predicted times of the graph, from which rings get as many slots as
-/// are in use at once. Any order of events that the program allows is safe; and since every wait
-/// added points from later to earlier in the prediction, none can close a circle.
+/// What a real stage cannot do although `verify` accepts it (infeasible): in a micro-batch of
+/// several slices, attention reads keys and values of the earlier slices, which must not be on the
+/// host then. Empty if the schedule can be planned.
+[[nodiscard]] Diagnostics check_plan(const Schedule& schedule);
+
+/// `start` and `end`: [tasks] predicted times of the graph, kNever for what does not run.
+/// check_model and check_plan have passed. Gradients of a bidirectional pipeline's replicas: U of a
+/// device waits for G of the device with the other replica of its stages, so that it may read them.
 [[nodiscard]] ModelPlan plan_model(const Schedule& schedule, const TaskGraph& graph,
                                    const ExecutionProgram& program, const StageModel& model,
                                    std::int32_t element_size, std::span<const Time> start,
                                    std::span<const Time> end);
 
-/// The program with the waits of the plan added (events of its own).
-[[nodiscard]] ExecutionProgram with_plan(const ExecutionProgram& program, const ModelPlan& plan,
-                                         const TaskGraph& graph);
+/// The program in the plan's order with the plan's waits (and events for them).
+[[nodiscard]] ExecutionProgram with_plan(const ExecutionProgram& program, const ModelPlan& plan);
+
+/// Counts of ended commands per stream of with_plan's program as counts of the program's own, for
+/// explain_stop.
+[[nodiscard]] std::vector<std::uint32_t> without_plan(const ExecutionProgram& program,
+                                                      const ExecutionProgram& planned,
+                                                      std::span<const std::uint32_t> next);
 
 }  // namespace stagecraft

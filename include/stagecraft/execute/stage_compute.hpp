@@ -30,6 +30,8 @@ struct UnitBlocks {
   std::int32_t tokens = 0;
   bool sliced = false;
   bool last_slice = true;  ///< no later slice left gradients of keys and values
+  /// R in the block that F filled: gradients that later slices left in it stay.
+  bool again = false;
 };
 
 /// Scratch for one op at a time: scores and their gradients [heads, T, C], where C is the context

@@ -80,8 +80,10 @@ struct BlockLayout {
 [[nodiscard]] std::vector<Bytes> boundary_bytes(const StageModel& model, std::int32_t element_size);
 
 /// Memory of every op as the engine counts it: forward = the block, backward_input = 0,
-/// backward_weight = -block, stage_input, resident = parameters, gradients (float32), optimizer
-/// state (2 float32), message buffers and workspace.
+/// backward_weight = -block, stage_input (of micro-batches in several slices the whole block, since
+/// the other slices need its keys and values), resident = parameters, gradients (float32),
+/// optimizer state (2 float32), workspace, and a message of each boundary and direction that
+/// arrives.
 [[nodiscard]] MemoryCosts model_memory(const StageModel& model, const Pipeline& pipeline,
                                        std::int32_t element_size);
 

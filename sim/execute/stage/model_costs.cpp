@@ -141,7 +141,8 @@ MemoryCosts model_memory(const StageModel& model, const Pipeline& pipeline,
       [&](std::int32_t s, std::int32_t tokens, bool sliced) { return -block(s, tokens, sliced); });
   memory.stage_input =
       slice_grid(model, pipeline, [&](std::int32_t s, std::int32_t tokens, bool sliced) {
-        return block_layout(model, s, tokens, sliced).input_bytes(element_size);
+        const BlockLayout layout = block_layout(model, s, tokens, sliced);
+        return sliced ? layout.bytes(element_size) : layout.input_bytes(element_size);
       });
   for (std::int32_t d = 0; d < pipeline.devices; ++d) {
     memory.resident.push_back(resident_bytes(model, pipeline, d, element_size));

@@ -230,7 +230,7 @@ void StagePass::forward(std::size_t l) {
   const LayerLayout& layer = layout_.layers[l];
   const Parameters w = parameters(l);
   const std::int64_t h = z_.hidden;
-  if (call_.unit.sliced) {
+  if (call_.unit.sliced && !call_.unit.again) {
     ops_.zero(queue_, static_cast<std::size_t>(2 * output_size()) * element_, at(layer.kv_grad));
   }
   ops_.rmsnorm(queue_, z_.tokens, h, at(layer.x), weight(w.gain1), at(layer.n1), rstd(layer.rstd1));
