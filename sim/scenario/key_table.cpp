@@ -9,6 +9,11 @@ constexpr std::int64_t kMost = kLargestQuantity;
 constexpr std::int64_t kMostStages = 65'535;
 constexpr std::int64_t kMostMicrobatches = 1'000'000;
 constexpr std::int64_t kBillion = 1'000'000'000;
+// Products of these stay within 64 bits, whatever a stage's block of activations is made of.
+constexpr std::int64_t kMostHidden = 1 << 18;
+constexpr std::int64_t kMostFeedForward = 1 << 20;
+constexpr std::int64_t kMostStageLayers = 1 << 10;
+constexpr std::int64_t kMostTokens = 1 << 24;
 
 constexpr KeySpec kKeys[] = {
     {.path = "name", .default_value = "the file's name", .help = "Name of the scenario."},
@@ -260,14 +265,14 @@ constexpr KeySpec kKeys[] = {
     {.path = "memory.forward",
      .type = KeyType::kBytes,
      .axis = KeyAxis::kStage,
-     .depth = 2,
+     .depth = 3,
      .high = kMost,
      .default_value = "0",
      .help = "Bytes that F of one micro-batch allocates; the three changes sum to 0."},
     {.path = "memory.backward_input",
      .type = KeyType::kBytes,
      .axis = KeyAxis::kStage,
-     .depth = 2,
+     .depth = 3,
      .low = -kMost,
      .high = 0,
      .default_value = "what makes the sum 0",
@@ -275,7 +280,7 @@ constexpr KeySpec kKeys[] = {
     {.path = "memory.backward_weight",
      .type = KeyType::kBytes,
      .axis = KeyAxis::kStage,
-     .depth = 2,
+     .depth = 3,
      .low = -kMost,
      .high = 0,
      .default_value = "what makes the sum 0",
@@ -283,7 +288,7 @@ constexpr KeySpec kKeys[] = {
     {.path = "memory.stage_input",
      .type = KeyType::kBytes,
      .axis = KeyAxis::kStage,
-     .depth = 2,
+     .depth = 3,
      .high = kMost,
      .default_value = "0",
      .help = "Bytes that a recomputed unit keeps from F to R; at most `forward`."},
@@ -320,6 +325,42 @@ constexpr KeySpec kKeys[] = {
      .default_value = "false",
      .help = "A device steps as soon as its own gradients are reduced, and starts the next "
              "iteration."},
+
+    {.path = "execute.hidden",
+     .type = KeyType::kInteger,
+     .low = 1,
+     .high = kMostHidden,
+     .help = "H, the width of the model that `stagecraft execute` and `calibrate` really compute: "
+             "pre-norm transformer layers, without embedding and head. With this section the "
+             "durations under `costs` may be left out, until they are measured."},
+    {.path = "execute.heads",
+     .type = KeyType::kInteger,
+     .low = 1,
+     .high = kMostHidden,
+     .help = "Attention heads; they divide `hidden`."},
+    {.path = "execute.ffn",
+     .type = KeyType::kInteger,
+     .axis = KeyAxis::kStage,
+     .depth = 1,
+     .low = 1,
+     .high = kMostFeedForward,
+     .help = "Width of the feed-forward part of every layer of a stage."},
+    {.path = "execute.layers",
+     .type = KeyType::kInteger,
+     .axis = KeyAxis::kStage,
+     .depth = 1,
+     .low = 1,
+     .high = kMostStageLayers,
+     .help = "Transformer layers of a stage. A schedule that needs more stages than the scenario "
+             "has divides them, where they divide."},
+    {.path = "execute.tokens",
+     .type = KeyType::kInteger,
+     .axis = KeyAxis::kMicrobatch,
+     .depth = 2,
+     .low = 1,
+     .high = kMostTokens,
+     .help = "Tokens of a micro-batch (one sequence), or of each of its slices. Tokens of a whole "
+             "micro-batch are cut into slices by costs.slice_shares, equally without them."},
 
     {.path = "schedule.kind",
      .default_value = "1f1b",

@@ -59,7 +59,9 @@ std::string lists_words(const KeySpec& spec) {
   if (spec.depth >= 1) {
     words = fmt::format("a list {}", axis_words(spec.axis));
   }
-  if (spec.depth == 2) {
+  if (spec.depth == 2 && spec.axis == KeyAxis::kMicrobatch) {
+    words += " (nested: and per slice)";
+  } else if (spec.depth == 2) {
     words += " (nested: and per micro-batch)";
   } else if (spec.depth == 3) {
     words += " (nested: and per micro-batch and slice)";

@@ -118,6 +118,17 @@ Result<CostTable> resolve_costs(const Scenario& scenario, const Pipeline& pipeli
   return costs;
 }
 
+Diagnostic missing_costs(const Scenario& scenario) {
+  Diagnostic failure = bad_input(
+      "the costs are missing: the scenario says what its stages compute, not how long it "
+      "takes",
+      fmt::format("measure them: stagecraft calibrate {} --device host --out measured.yaml",
+                  scenario.file));
+  failure.place = scenario.model_place;
+  failure.source_line = scenario.model_line;
+  return failure;
+}
+
 /// What a schedule made for several chunks is on a single one.
 std::string single_chunk_note(const GeneratorInfo& info, const Pipeline& pipeline) {
   if (info.chunks != 0 || info.usual_chunks < 2 || pipeline.stages != pipeline.devices) {
@@ -145,6 +156,9 @@ Result<PreparedRun> prepare(const Scenario& scenario, std::string_view schedule,
   const GeneratorInfo* info = find_generator(kind);
   if (info == nullptr) {
     return unknown_schedule(kind);
+  }
+  if (!scenario.costs_given) {
+    return missing_costs(scenario);
   }
   Result<RunShape> shape = choose_shape(scenario, *info, recut);
   if (!shape) {

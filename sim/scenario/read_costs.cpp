@@ -135,6 +135,26 @@ void refuse_beside_layers(Reader& reader) {
   }
 }
 
+/// Durations that a scenario may leave out as a whole if it says what its stages compute.
+bool durations_given(const Reader& reader) {
+  constexpr std::string_view kDurations[] = {"costs.forward",         "costs.backward_input",
+                                             "costs.backward_weight", "costs.backward",
+                                             "costs.overlapped",      "costs.recompute"};
+  return !reader.has("execute") ||
+         std::any_of(std::begin(kDurations), std::end(kDurations),
+                     [&](std::string_view path) { return reader.has(path); });
+}
+
+void read_durations(Reader& reader, Scenario& scenario) {
+  if (const std::optional<Grid> forward = read_grid(reader, scenario, "costs.forward")) {
+    scenario.costs.forward = *forward;
+  } else if (!reader.has("costs.forward")) {
+    reader.fail("costs",
+                "'costs.forward' is missing, expected " + expectation(*find_key("costs.forward")));
+  }
+  read_backward(reader, scenario);
+}
+
 }  // namespace
 
 std::optional<Grid> read_grid(Reader& reader, const Scenario& scenario, std::string_view path) {
@@ -162,14 +182,10 @@ void read_costs(Reader& reader, Scenario& scenario) {
     if (!scenario.partition.empty()) {
       set_layer_costs(*scenario.layers, scenario.partition, costs);
     }
+  } else if (durations_given(reader)) {
+    read_durations(reader, scenario);
   } else {
-    if (const std::optional<Grid> forward = read_grid(reader, scenario, "costs.forward")) {
-      costs.forward = *forward;
-    } else if (!reader.has("costs.forward")) {
-      reader.fail("costs", "'costs.forward' is missing, expected " +
-                               expectation(*find_key("costs.forward")));
-    }
-    read_backward(reader, scenario);
+    scenario.costs_given = false;
   }
   costs.recompute = read_grid(reader, scenario, "costs.recompute").value_or(costs.forward);
   if (const std::optional<Grid> offload = read_grid(reader, scenario, "costs.offload")) {

@@ -58,13 +58,14 @@ void read_changes(Reader& reader, Scenario& scenario) {
   const std::int32_t stage = sums.stage_stride == 0 ? 0 : position / sums.stage_stride;
   const std::int32_t microbatch =
       sums.microbatch_stride == 0 ? 0 : position % sums.stage_stride / sums.microbatch_stride;
+  const std::int32_t slice = sums.slice_stride == 0 ? 0 : position % sums.microbatch_stride;
   const std::string where = sums.stage_stride == 0 ? "" : fmt::format(" of stage {}", stage);
   reader.fail("memory.forward",
               fmt::format("the memory changes{} sum to {} bytes, expected 0: {} at F, {} at B, {} "
                           "at W",
-                          where, *wrong, memory.forward.at(stage, microbatch),
-                          memory.backward_input.at(stage, microbatch),
-                          memory.backward_weight.at(stage, microbatch)));
+                          where, *wrong, memory.forward.at(stage, microbatch, slice),
+                          memory.backward_input.at(stage, microbatch, slice),
+                          memory.backward_weight.at(stage, microbatch, slice)));
 }
 
 void read_stage_input(Reader& reader, Scenario& scenario) {

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::int64_t kMostUnits = std::int64_t{1} << 28;
 
-/// The first list per stage under `costs` or `memory`, which tells how many stages there are.
+/// The first list per stage outside `pipeline`, which tells how many stages there are.
 struct StageList {
   std::string_view path;
   const Node* node = nullptr;

@@ -104,10 +104,11 @@ Result<Scenario> read_scenario(std::string_view text, const std::string& file,
       check_speed(reader, scenario);
       read_memory(reader, scenario);
       read_optimizer(reader, scenario);
+      read_execute(reader, scenario);
       read_network(reader, scenario);
     } else {
       for (const std::string_view section :
-           {"costs", "communication", "links", "host_link", "memory", "optimizer"}) {
+           {"costs", "communication", "links", "host_link", "memory", "optimizer", "execute"}) {
         reader.check_values(section);
       }
     }

@@ -24,6 +24,9 @@ void read_costs(Reader& reader, Scenario& scenario);
 void read_memory(Reader& reader, Scenario& scenario);
 void read_optimizer(Reader& reader, Scenario& scenario);
 
+/// `execute`: what the stages compute; after read_costs, whose slice shares cut its tokens.
+void read_execute(Reader& reader, Scenario& scenario);
+
 /// `communication`, `links` and `host_link`.
 void read_network(Reader& reader, Scenario& scenario);
 

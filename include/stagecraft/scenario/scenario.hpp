@@ -10,6 +10,7 @@
 
 #include "stagecraft/core/diagnostics.hpp"
 #include "stagecraft/cost/cost_table.hpp"
+#include "stagecraft/execute/stage_model.hpp"
 #include "stagecraft/generators/generator.hpp"
 #include "stagecraft/plan/pipeline.hpp"
 #include "stagecraft/schedule/schedule.hpp"
@@ -59,6 +60,14 @@ struct Scenario {
   std::optional<LayerCosts> layers;
   std::vector<std::int32_t> partition;  ///< [S] layers per stage; empty without layers
 
+  /// What the stages of `pipeline` compute when they run for real (`execute`).
+  std::optional<StageModel> model;
+  SourcePlace model_place;
+  std::string model_line;
+  /// False if there are only `execute` and no durations: then all of them are 0 and nothing can be
+  /// prepared.
+  bool costs_given = true;
+
   ScheduleChoice schedule;
 };
 
@@ -94,9 +103,14 @@ enum class Recut : std::uint8_t {
 /// slices folded in. Where the stages are cut anew, a scenario of layers is partitioned evenly by
 /// count again; otherwise every stage counts as equal pieces, so that work, activation memory and
 /// transfers of the whole pipeline stay what they were. Fails (bad input) if the shape does not
-/// fit; the message says what would.
+/// fit, or if the scenario gives no costs; the message says what would.
 [[nodiscard]] Result<PreparedRun> prepare(const Scenario& scenario, std::string_view schedule = {},
                                           Recut recut = Recut::kOpenOnly);
+
+/// The scenario's model (`execute`) with the stages of `pipeline`, which `prepare` made of it: the
+/// layers of a stage are divided among its pieces as its costs are. Fails (bad input) if there is
+/// no such section, or if layers do not divide; the message says what would.
+[[nodiscard]] Result<StageModel> model_of(const Scenario& scenario, const Pipeline& pipeline);
 
 /// Generates the schedule of a prepared run, its lowering included. Failures carry the scenario's
 /// place of the schedule where they have none.
