@@ -9,11 +9,11 @@ constexpr std::int64_t kMost = kLargestQuantity;
 constexpr std::int64_t kMostStages = 65'535;
 constexpr std::int64_t kMostMicrobatches = 1'000'000;
 constexpr std::int64_t kBillion = 1'000'000'000;
-// Products of these stay within 64 bits, whatever a stage's block of activations is made of.
-constexpr std::int64_t kMostHidden = 1 << 18;
-constexpr std::int64_t kMostFeedForward = 1 << 20;
+// The limits of check_model.
+constexpr std::int64_t kMostHidden = 1 << 17;
+constexpr std::int64_t kMostFeedForward = 1 << 19;
 constexpr std::int64_t kMostStageLayers = 1 << 10;
-constexpr std::int64_t kMostTokens = 1 << 24;
+constexpr std::int64_t kMostTokens = 1 << 21;
 
 constexpr KeySpec kKeys[] = {
     {.path = "name", .default_value = "the file's name", .help = "Name of the scenario."},

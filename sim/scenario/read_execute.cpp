@@ -100,6 +100,7 @@ void read_execute(Reader& reader, Scenario& scenario) {
   const Diagnostic here = error_at(*reader.root().find("execute"), "");
   scenario.model_place = here.place;
   scenario.model_line = here.source_line;
+  const std::size_t before = reader.failures.size();
   StageModel model;
   model.hidden = read_count(reader, "execute.hidden");
   model.heads = read_count(reader, "execute.heads");
@@ -111,6 +112,12 @@ void read_execute(Reader& reader, Scenario& scenario) {
   model.ffn = read_stages(reader, scenario, "execute.ffn");
   model.layers = read_stages(reader, scenario, "execute.layers");
   read_tokens(reader, scenario, model);
+  if (reader.failures.size() == before) {
+    // What is left to be wrong are sums, over the slices of a micro-batch.
+    for (const Diagnostic& failure : check_model(model, scenario.pipeline)) {
+      reader.fail("execute.tokens", "'execute.tokens': " + failure.message, failure.hint);
+    }
+  }
   scenario.model = std::move(model);
 }
 

@@ -78,6 +78,14 @@ Result<StageModel> model_of(const Scenario& scenario, const Pipeline& pipeline) 
     model.layers.push_back(static_cast<std::int32_t>(layers));
     model.ffn.push_back(old.ffn[static_cast<std::size_t>(first)]);
   }
+  Diagnostics failures = check_model(model, pipeline);
+  for (Diagnostic& failure : failures) {
+    failure =
+        at_model(scenario, fmt::format("of {} stages: {}", to, failure.message), failure.hint);
+  }
+  if (!failures.empty()) {
+    return failures;
+  }
   return model;
 }
 

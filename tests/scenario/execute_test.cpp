@@ -109,6 +109,14 @@ TEST_SUITE("scenario") {
           std::vector<std::int32_t>{12, 6});
   }
 
+  TEST_CASE("stages that become too deep are refused") {
+    const Scenario scenario = read(
+        "pipeline: {devices: 2, microbatches: 2}\n"
+        "execute: {hidden: 8, heads: 1, ffn: 16, layers: 1024, tokens: 4}\n");
+    CHECK(failure_of(scenario, *make_pipeline(1, 1, 2, PlacementKind::kLoop))
+              .find("a.yaml:2:1: error: of 1 stages: layers of stage 0 is 2048") == 0);
+  }
+
   TEST_CASE("a scenario without a model says what to add") {
     const Scenario scenario =
         read("pipeline: {devices: 1, microbatches: 1}\ncosts: {forward: 1, backward: 2}\n");
