@@ -231,6 +231,13 @@ void measure_iteration(const Schedule& schedule, const TaskGraph& graph, const C
 
 }  // namespace
 
+void measure_timeline(const Schedule& schedule, const TaskGraph& graph, const CostTable& costs,
+                      std::span<const OpWait> waits, bool memory_curve, Evaluation& evaluation) {
+  measure_devices(graph, evaluation);
+  measure_idle(graph, costs, waits, evaluation);
+  measure_memory(schedule, graph, costs, memory_curve, evaluation);
+}
+
 Evaluation evaluate(const Schedule& schedule, const CostTable& costs,
                     const EvaluateOptions& options) {
   Evaluation evaluation;
@@ -255,9 +262,7 @@ Evaluation evaluate(const Schedule& schedule, const CostTable& costs,
   if (!evaluation.complete) {
     return evaluation;
   }
-  measure_devices(graph, evaluation);
-  measure_idle(graph, costs, waits, evaluation);
-  measure_memory(schedule, graph, costs, options.memory_curve, evaluation);
+  measure_timeline(schedule, graph, costs, waits, options.memory_curve, evaluation);
   measure_gap(schedule, costs, evaluation);
   evaluation.fingerprint = fingerprint(evaluation.timeline);
   if (options.critical_path) {

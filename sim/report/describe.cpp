@@ -117,7 +117,9 @@ std::string headline(const Run& run) {
     line("peak memory", peak_text(run));
   }
   line("ops", with_thousands(static_cast<std::int64_t>(e.timeline.ops.size())));
-  line("fingerprint", e.fingerprint);
+  if (!e.fingerprint.empty()) {  // a measured run has none
+    line("fingerprint", e.fingerprint);
+  }
   return text;
 }
 

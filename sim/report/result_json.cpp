@@ -89,7 +89,9 @@ void add_figures(Json& json, const Run& run) {
     json["lower_bound_parts_ns"] = bound_json(e.bound);
     json["gap"] = e.gap;
   }
-  json["fingerprint"] = e.fingerprint;
+  if (!e.fingerprint.empty()) {  // a measured run has none
+    json["fingerprint"] = e.fingerprint;
+  }
   if (run.memory_given) {
     json["peak_memory_bytes"] = e.peak_memory;
   }

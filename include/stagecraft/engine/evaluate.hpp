@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,8 @@
 #include "stagecraft/schedule/schedule.hpp"
 
 namespace stagecraft {
+
+struct OpWait;  // simulate.hpp
 
 struct DeviceEvaluation {
   Time busy = 0;  ///< sum of its compute ops
@@ -76,5 +79,12 @@ struct Evaluation {
 /// shared host link), otherwise the event-driven engine. O(ops), apart from sorting transfers.
 [[nodiscard]] Evaluation evaluate(const Schedule& schedule, const CostTable& costs,
                                   const EvaluateOptions& options = {});
+
+/// What follows from a timeline alone, simulated or measured: fills in makespan, span, devices,
+/// idle time by cause, bubble fractions and memory of `evaluation`, whose timeline must hold every
+/// task of `graph` (one iteration, ops of a stream one after the other). Memory that exceeds a
+/// capacity is added to its problems. `waits` as in attribute_idle.
+void measure_timeline(const Schedule& schedule, const TaskGraph& graph, const CostTable& costs,
+                      std::span<const OpWait> waits, bool memory_curve, Evaluation& evaluation);
 
 }  // namespace stagecraft

@@ -123,9 +123,10 @@ struct ExecutionProgram {
 
 /// Why a run stopped: `next` [streams] is the number of commands of each stream that had ended (or,
 /// for a transfer, been issued). One diagnostic (infeasible) in the words of the engine's deadlock
-/// report: "deadlock: BW0@2 on device 2 waits until ...". If nothing waits for itself, it names
-/// what the first stopped stream waits for instead.
+/// report: "deadlock: BW0@2 on device 2 waits until ...". If nothing waits for itself, it begins
+/// with "stopped:" and names the command at which the first chain of waits ends.
 [[nodiscard]] Diagnostic explain_stop(const ExecutionProgram& program, const Schedule& schedule,
-                                      const TaskGraph& graph, std::span<const std::uint32_t> next);
+                                      const TaskGraph& graph, const CostTable& costs,
+                                      std::span<const std::uint32_t> next);
 
 }  // namespace stagecraft
