@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A stand-in for `stagecraft` that follows its command line and writes results of its form.
 
-FAKE_FAIL, FAKE_HANG, FAKE_GARBAGE, FAKE_REFUSE name schedules (commas between) that fail, hang,
-write no JSON, or are refused by simulate too; FAKE_NO_CALIBRATION a setting that cannot be
+FAKE_FAIL, FAKE_CRASH, FAKE_HANG, FAKE_GARBAGE, FAKE_REFUSE name schedules (commas between) that
+fail, crash, hang, write no JSON, or are refused by simulate too; FAKE_NO_CALIBRATION a setting that cannot be
 calibrated. Tests call `answer` in their own process where they need no real child.
 """
 import argparse
@@ -22,7 +22,7 @@ def parse(words):
     parser = argparse.ArgumentParser()
     parser.add_argument("command", choices=["execute", "calibrate", "simulate"])
     parser.add_argument("scenario")
-    for name in ("--backend", "--device", "--out", "--json", "--schedule", "--body", "--runs",
+    for name in ("--backend", "--device", "--out", "--json", "--schedule", "--schedules", "--body", "--runs",
                  "--iterations", "--watchdog", "--gpus"):
         parser.add_argument(name)
     parser.add_argument("--no-graphs", action="store_true")
@@ -52,7 +52,25 @@ def result(arguments):
             "comparison": {"iteration_error": measured / predicted - 1, "peak_memory_error": 0.0,
                            "kinds": []},
             "makespans_ns": [measured], "iterations_ns": [measured], "held_bytes": [1010, 891],
-            "counters": {"timer late (us)": 3}}
+            "counters": {}, "timer": {"median_ns": 3000, "p99_ns": 9000}}
+
+
+def table(arguments, environment):
+    """Results of --schedules; a process that hangs or dies takes all of them with it."""
+    results = []
+    for name in arguments.schedules.split(","):
+        if told(environment, "FAKE_CRASH", name):
+            return None
+        one = argparse.Namespace(**{**vars(arguments), "schedule": name})
+        value = result(one)
+        if told(environment, "FAKE_REFUSE", name):
+            value = {"schedule": name, "predicted": {
+                "feasible": False, "problems": ["needs more micro-batches"]}}
+        elif told(environment, "FAKE_FAIL", name):
+            value = {"schedule": name, "predicted": value["predicted"], "measured": {
+                "feasible": False, "problems": ["a stream stopped"]}}
+        results.append(value)
+    return {"stagecraft": "0", "results": results}
 
 
 def answer(words, environment):
@@ -69,6 +87,14 @@ def answer(words, environment):
         return 2, "fake.yaml:1:1: error: needs more micro-batches\n"
     if arguments.command == "simulate":
         return 0, ""
+    if arguments.schedules:
+        value = table(arguments, environment)
+        if value is None:
+            return -11, ""
+        pathlib.Path(arguments.json).write_text(json.dumps(value), encoding="utf-8")
+        return 0, ""
+    if told(environment, "FAKE_CRASH", arguments.schedule):
+        return -11, ""
     if told(environment, "FAKE_HANG", arguments.schedule):
         time.sleep(600)
     if told(environment, "FAKE_FAIL", arguments.schedule):

@@ -33,7 +33,8 @@ class HostCheck(unittest.TestCase):
         value, out = self.run_tool("--quick", status=0)
         self.assertEqual(check_record.check(value), [])
         self.assertEqual(len(value["rows"]), 23 * 2)
-        self.assertEqual(value["timer"], {"timer late (us)": 3})
+        self.assertEqual(value["timer"], {"median_ns": 3000, "p99_ns": 9000})
+        self.assertIn("timer: median 3.0 us, p99 9.0 us", out)
         self.assertIn("p4-m8", out)
 
     def test_one_row_above_the_limit_misses_in_the_full_table(self):
@@ -50,6 +51,13 @@ class HostCheck(unittest.TestCase):
         self.assertEqual({row["schedule"] for row in refused}, {"dualpipe"})
         self.assertIn("needs more micro-batches", out)
         self.assertEqual(value["summary"]["failed"], 0)
+
+    def test_a_crash_costs_one_row(self):
+        value, _ = self.run_tool("--quick", status=1, FAKE_CRASH="zbv")
+        failed = [row for row in value["rows"] if row["status"] != "ok"]
+        self.assertEqual({row["schedule"] for row in failed}, {"zbv"})
+        self.assertEqual({row["status"] for row in failed}, {"failed"})
+        self.assertIn("SIGSEGV", failed[0]["message"])
 
     def test_failed_is_failed(self):
         value, _ = self.run_tool("--quick", status=1, FAKE_FAIL="hanayo")

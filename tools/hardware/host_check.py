@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import json
 import pathlib
+import statistics
 import sys
 import tempfile
 
@@ -41,7 +42,7 @@ class Row:
 
     def settings(self):
         return (f"pipeline.devices={self.devices}", f"pipeline.microbatches={self.microbatches}",
-                f"schedule.kind={self.schedule}", *CUTS[self.cut][1])
+                *CUTS[self.cut][1])
 
     def names(self):
         return {"shape": f"p{self.devices}-m{self.microbatches}", "devices": self.devices,
@@ -53,24 +54,79 @@ def all_rows(devices, microbatches):
             for cut, (schedules, _) in CUTS.items() for schedule in schedules]
 
 
-def measure(cli, scenario, row, runs, iterations, body, folder):
-    """The row of the record. What the simulator refuses as well is refused, not failed."""
-    settings = [word for given in row.settings() for word in ("--set", given)]
-    path = pathlib.Path(folder) / "result.json"
-    path.unlink(missing_ok=True)
-    done = child.run([cli, "execute", scenario, "--backend", "host", "--body", body, "--schedule",
-                      row.schedule, "--runs", runs, "--iterations", iterations, "--json", path,
-                      *settings], ROW_LIMIT)
-    names = {**row.names(), "seconds": round(done.seconds, 2)}
-    if not done.ok:
-        simulated = child.run([cli, "simulate", scenario, "--schedule", row.schedule, *settings],
-                              ROW_LIMIT)
+class Runner:
+    """Runs rows: all schedules of a cut in one process, singly where that process fails."""
+
+    def __init__(self, cli, scenario, arguments, folder):
+        self._cli, self._scenario, self._arguments = cli, scenario, arguments
+        self._path = pathlib.Path(folder) / "result.json"
+        self.timers = []
+
+    def measure(self, rows):
+        """The record's rows. `rows` differ only in the schedule."""
+        names = [row.schedule for row in rows]
+        done, value = self._execute(rows[0], ["--schedules", ",".join(names)], len(rows))
+        results = {result.get("schedule"): result for result in (value or {}).get("results", [])}
+        if all(name in results for name in names):
+            share = round(done.seconds / len(rows), 2)
+            return [self._row(row, results[row.schedule], done, share) for row in rows]
+        return [self._single(row) for row in rows]
+
+    def _execute(self, row, schedules, count):
+        self._path.unlink(missing_ok=True)
+        settings = [word for given in row.settings() for word in ("--set", given)]
+        done = child.run([self._cli, "execute", self._scenario, "--backend", "host", "--body",
+                          self._arguments.body, *schedules, "--runs", self._arguments.runs,
+                          "--iterations", self._arguments.iterations, "--json", self._path,
+                          *settings], ROW_LIMIT * count)
+        try:
+            return done, json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return done, None
+
+    def _single(self, row):
+        done, value = self._execute(row, ["--schedule", row.schedule], 1)
+        return self._row(row, value, done, round(done.seconds, 2))
+
+    def _row(self, row, result, done, seconds):
+        names = {**row.names(), "seconds": seconds}
+        if result is None:
+            return record.failed_row(names, *self._why(row, done))
+        if "timer" in result:
+            self.timers.append(result["timer"])
+        if not result["predicted"].get("feasible"):
+            return record.failed_row(names, problem(result["predicted"]), "refused")
+        if "comparison" not in result:
+            return record.failed_row(names, problem(result.get("measured", {})))
+        try:
+            return record.done_row(names, result)
+        except (KeyError, ZeroDivisionError) as error:
+            return record.failed_row(names, f"no usable result: {type(error).__name__} {error}")
+
+    def _why(self, row, done):
+        """(message, status): what the simulator refuses as well is refused, not failed."""
+        settings = [word for given in row.settings() for word in ("--set", given)]
+        simulated = child.run([self._cli, "simulate", self._scenario, "--schedule", row.schedule,
+                               *settings], ROW_LIMIT)
+        if done.ok:
+            return "no usable result", "failed"
         refused = not done.timed_out and not simulated.ok and not simulated.timed_out
-        return record.failed_row(names, done.message(), "refused" if refused else "failed")
-    try:
-        return record.done_row(names, json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, ZeroDivisionError) as error:
-        return record.failed_row(names, f"no usable result: {type(error).__name__} {error}")
+        return done.message(), "refused" if refused else "failed"
+
+
+def problem(side):
+    """The first problem of a result that did not run."""
+    for one in side.get("problems", []):
+        return one if isinstance(one, str) else one.get("message", str(one))
+    return "it did not run, and says not why"
+
+
+def groups(rows):
+    """Rows that one process can run, in order."""
+    together = {}
+    for row in rows:
+        together.setdefault((row.devices, row.microbatches, row.cut), []).append(row)
+    return list(together.values())
 
 
 def summarize(rows, judge):
@@ -139,8 +195,10 @@ def print_result(result, path):
         if row["status"] == "ok" and abs(row["error"]) > LIMIT:
             print(f"above {100 * LIMIT:.0f} %: {row['shape']}, {row['schedule']}: "
                   f"{table.percent(row['error'])}")
-    for name, value in result["timer"].items():
-        print(f"{name}: {value}")
+    if result["timer"]:
+        print("timer: " + ", ".join(f"{name.removesuffix('_ns').replace('_', ' ')} "
+                                    f"{value / 1000:.1f} us"
+                                    for name, value in result["timer"].items()))
     print(f"{summary['rows']} rows, {summary['failed']} failed; error of the iteration time: mean "
           f"{100 * summary['mean_absolute_error']:.3f} %, worst "
           f"{table.percent(summary['worst_error'])}, {summary['above_limit']} above "
@@ -166,30 +224,26 @@ def main(words):
     rows, done = all_rows(arguments.devices, arguments.microbatches), []
     now = datetime.datetime.now(datetime.timezone.utc)
     with tempfile.TemporaryDirectory() as folder:
-        for number, row in enumerate(rows, 1):
-            done.append(measure(cli, scenario, row, arguments.runs, arguments.iterations,
-                                arguments.body, folder))
-            last = done[-1]
-            say(f"[{number}/{len(rows)}, {clock.elapsed():.0f} s] {last['shape']} {last['schedule']} "
-                + (table.percent(last["error"]) if last["status"] == "ok"
-                   else f"{last['status']}: {last['message']}"))
+        runner = Runner(cli, scenario, arguments, folder)
+        for group in groups(rows):
+            done += runner.measure(group)
+            say(f"[{len(done)}/{len(rows)}, {clock.elapsed():.0f} s] {group[0].names()['shape']}, "
+                f"{group[0].cut}: " + ", ".join(
+                    table.percent(row["error"]) if row["status"] == "ok" else row["status"]
+                    for row in done[-len(group):]))
     result = {"format": record.FORMAT, "tool": "host-check", "backend": "host",
               "body": arguments.body, "date": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
               "machine": machine.host(), "commit": commit, "changed": changed,
               "programs": "given" if arguments.program else "built",
               "seconds": round(clock.elapsed(), 1), "runs": arguments.runs,
-              "iterations": arguments.iterations, "timer": timer(done), "rows": done,
+              "iterations": arguments.iterations, "timer": timer(runner.timers), "rows": done,
               "summary": summarize(done, "mean" if arguments.quick else "worst")}
     record.write(arguments.record, result)
     print_result(result, arguments.record)
     return 0 if result["summary"]["passed"] else 1
 
 
-def timer(rows):
-    """The counters of the backend's timer, each at its largest over the rows."""
-    largest = {}
-    for row in rows:
-        for name, value in (row.get("counters") or {}).items():
-            if isinstance(value, (int, float)):
-                largest[name] = max(largest.get(name, value), value)
-    return largest
+def timer(timers):
+    """The timer's errors, measured by every process: the median of each figure."""
+    return {name: round(statistics.median(one[name] for one in timers))
+            for name in (timers[0] if timers else {})}
