@@ -29,6 +29,11 @@ class Libraries(unittest.TestCase):
         with self.assertRaisesRegex(pack.PackError, "libopenblas.so.0"):
             pack.to_carry(pack.parse_ldd(LDD + "\tlibopenblas.so.0 => not found\n"))
 
+    def test_what_is_needed_of_blas(self):
+        text = ("                 U cblas_sgemm\n                 U openblas_get_config@VERS_1\n"
+                "                 U memcpy@GLIBC_2.14\n                 w __gmon_start__\n")
+        self.assertEqual(pack.blas_symbols(text), ["cblas_sgemm", "openblas_get_config"])
+
     def test_every_part_of_glibc(self):
         for name in ("libc.so.6", "libm.so.6", "libmvec.so.1", "libpthread.so.0", "librt.so.1",
                      "libdl.so.2", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1",

@@ -77,11 +77,21 @@ class Check:
         return done
 
     def _run_self_test(self, step):
-        done = self._child(step, [self._programs.self_test])
+        path = self._commands.result(step)
+        path.unlink(missing_ok=True)
+        done = self._child(step, [self._programs.self_test, "--json", path])
         lines = (done.out + done.err).splitlines()
         self.self_test = {"passed": done.ok, "seconds": round(done.seconds, 2),
                           "output": "\n".join(lines[-60:] if done.ok
                                               else [done.message(), *lines[-60:]])}
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+            self.self_test.update(device=told["device"], seed=told["seed"],
+                                  checks=len(told["checks"]),
+                                  failed=[one["name"] for one in told["checks"]
+                                          if not one["passed"]])
+        except (OSError, ValueError, KeyError):
+            pass  # its exit status and text must do
         self._say(f"  self-test {'passed' if done.ok else 'FAILED: ' + done.message()}")
 
     def _calibrate(self, step, shape, cut):

@@ -4,6 +4,7 @@
 
 The programs look for libraries in ../lib first (DT_RPATH, which also serves the libraries' own
 needs). What comes with CUDA or the driver is not carried: the programs look for it when they start.
+OpenBLAS is carried without LAPACK, which nothing here calls: linked anew from its static archive.
 """
 import json
 import pathlib
@@ -68,6 +69,48 @@ def configure_command(root, build):
             "-DCMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags"]
 
 
+def blas_symbols(text):
+    """What a program needs of OpenBLAS, from `nm -D --undefined-only`."""
+    names = (line.split()[-1].split("@")[0] for line in text.splitlines() if line.split())
+    return sorted({name for name in names if re.match(r"(cblas|openblas|goto)_", name)})
+
+
+def slim_openblas(library, needed, target, say):
+    """OpenBLAS with only what `needed` names, if its static archive lies beside `library`."""
+    archive = library.resolve().parent / "libopenblas.a"
+    if not needed or not archive.is_file():
+        return False
+    _must(["cc", "-shared", "-s", "-o", target, f"-Wl,-soname,{target.name}",
+           *(f"-Wl,-u,{name}" for name in needed), "-Wl,--gc-sections", "-Wl,-z,defs", archive,
+           "-lm", "-lpthread"], 300, say)
+    return True
+
+
+def carry(programs_made, folder, say):
+    """Copies the libraries of the programs in `folder`/bin into `folder`/lib; their names."""
+    libraries, needed = {}, set()
+    for program in programs_made:
+        libraries.update(to_carry(parse_ldd(_must(["ldd", program], 60, say))))
+        needed.update(blas_symbols(_must(["nm", "-D", "--undefined-only", program], 60, say)))
+    blas = libraries.pop("libopenblas.so.0", None)
+    if blas:
+        target = folder / "lib" / "libopenblas.so.0"
+        if slim_openblas(blas, sorted(needed), target, say):
+            own = to_carry(parse_ldd(_must(["ldd", target], 60, say)))
+            others = {}  # what the programs need beside BLAS: not what only the whole one needed
+            for program in programs_made:
+                direct = _must(["objdump", "-p", program], 60, say)
+                others.update({name: path for name, path in libraries.items() if name in direct})
+            for path in list(others.values()):
+                others.update(to_carry(parse_ldd(_must(["ldd", path], 60, say))))
+            libraries = {**own, **others}
+        else:
+            shutil.copy(blas, target)
+    for name, path in libraries.items():
+        shutil.copy(path, folder / "lib" / name)
+    return sorted([*libraries, *(["libopenblas.so.0"] if blas else [])])
+
+
 def make(folder, say, root=programs.ROOT, limit=3600):
     """Builds and packs into `folder`; returns the bytes of the pack."""
     folder, root = pathlib.Path(folder), pathlib.Path(root)
@@ -81,16 +124,13 @@ def make(folder, say, root=programs.ROOT, limit=3600):
         shutil.rmtree(folder)  # an older pack; anything else is left alone
     (folder / "bin").mkdir(parents=True)
     (folder / "lib").mkdir()
-    libraries = {}
-    for name in (programs.CLI, programs.SELF_TEST):
-        program = build / "bin" / name
-        libraries.update(to_carry(parse_ldd(_must(["ldd", program], 60, say))))
-        _must(["strip", "-o", folder / "bin" / name, program], 60, say)
-    for name, path in sorted(libraries.items()):
-        shutil.copy(path, folder / "lib" / name)
+    built = [build / "bin" / name for name in (programs.CLI, programs.SELF_TEST)]
+    for program in built:
+        _must(["strip", "-o", folder / "bin" / program.name, program], 60, say)
+    libraries = carry(built, folder, say)
     commit, changed = programs.commit_of(root)
     manifest = {"sources": sources, "commit": commit, "changed": changed,
-                "toolkit": programs.toolkit_version(), "libraries": sorted(libraries)}
+                "toolkit": programs.toolkit_version(), "libraries": libraries}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     if size > LARGEST:

@@ -11,7 +11,8 @@ from . import child
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CLI, SELF_TEST = "stagecraft", "stagecraft_gpu_selftest"
 # What the programs are made of.
-SOURCES = ("CMakeLists.txt", "include", "sim", "tools/CMakeLists.txt", "tools/cli", "tools/cmake")
+SOURCES = ("CMakeLists.txt", "include", "sim", "tools/CMakeLists.txt", "tools/cli", "tools/cmake",
+           "tools/gpu")
 
 
 class CannotBuild(Exception):
