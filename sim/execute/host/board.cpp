@@ -91,8 +91,8 @@ const Command* Board::next(WorkerIndex worker) const {
   return next_[stream] == commands.size() ? nullptr : &program_.commands[commands[next_[stream]]];
 }
 
-void Board::record(EventIndex event) {
-  record_at(event, clock_->now(), -1);
+void Board::record(EventIndex event, std::int32_t device) {
+  record_at(event, clock_->now(), device);
 }
 
 void Board::hold(WorkerIndex worker, HeldBy by, EventIndex event) {
@@ -182,7 +182,7 @@ void Board::carry_on(StreamIndex stream) {
       ++next_[stream];
     } else if (command.kind == CommandKind::kRecord) {
       ++next_[stream];
-      record(command.index);
+      record(command.index, program_.streams[stream].device);
     } else if (bodies_) {
       due_.push_back(command.index);
       stream_of_due_[command.index] = stream;
@@ -227,16 +227,23 @@ bool Board::begin(OpIndex op, WorkerIndex worker) {
   return true;
 }
 
-void Board::end(const Command& command) {
+void Board::end(WorkerIndex worker, const Command& command) {
   const OpIndex op = command.index;
   const std::int32_t device = graph_.device[op];
   end_[op] = clock_->now();
   ++ended_;
+  done_with_command(worker);
   if (!pools_.empty()) {
     pools_[static_cast<std::size_t>(device)].give_back(graph_.memory_at_end[op]);
   }
-  const EventIndex done = command.done != kNoEvent ? command.done : program_.op_done[op];
-  record_at(done, end_[op], device);
+  record_at(command.done, end_[op], device);
+  // What the program records of the op's end belongs to the end.
+  const Command* after = next(worker);
+  if (after != nullptr && after->kind == CommandKind::kRecord &&
+      after->index == program_.op_done[op]) {
+    record_at(after->index, end_[op], device);
+    done_with_command(worker);
+  }
   if (ties_) {
     ties_->op_ended(op, *clock_);
   }

@@ -63,7 +63,7 @@ class Board {
   void done_with_command(WorkerIndex worker) { ++next_[workers_[worker].stream]; }
   /// When the event was or will be recorded; kNever if that is not known.
   [[nodiscard]] Time recorded(EventIndex event) const { return recorded_[event]; }
-  void record(EventIndex event);
+  void record(EventIndex event, std::int32_t device);
   void hold(WorkerIndex worker, HeldBy by, EventIndex event = kNoEvent);
   void let_go(WorkerIndex worker) { workers_[worker].held = HeldBy::kNothing; }
   void leave(WorkerIndex worker);
@@ -72,7 +72,8 @@ class Board {
   /// Starts the op; true if it ends when the links say so (flow_ended), not by its duration.
   bool begin(OpIndex op, WorkerIndex worker);
   [[nodiscard]] bool flow_ended(WorkerIndex worker) const { return flow_ended_[worker]; }
-  void end(const Command& command);
+  /// Ends the op and goes on to the next command.
+  void end(WorkerIndex worker, const Command& command);
 
   // Notes that messages carry.
   void send(const MessageNote& note, MessageIndex message) { sent_[message] = note; }

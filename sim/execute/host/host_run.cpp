@@ -138,18 +138,24 @@ void HostRun::watch() {
   const Time patience = longest > kNever - job_.watchdog ? kNever : longest + job_.watchdog;
   std::uint64_t ended = 0;
   Time moved = monotonic_now();
-  while (!clock_.wait_for_end(std::min(kWatch, std::max<Time>(job_.watchdog, 1)))) {
-    const bool interrupted = job_.interrupted && job_.interrupted();
-    const BoardLock lock(board_.mutex);
+  bool moves = true;
+  while (moves && !interrupted_ &&
+         !clock_.wait_for_end(std::min(kWatch, std::max<Time>(job_.watchdog, 1)))) {
+    BoardLock lock(board_.mutex);
     const Time now = monotonic_now();
     if (board_.commands_ended() != ended) {
       ended = board_.commands_ended();
       moved = now;
     }
-    if (interrupted || now - moved > patience) {
-      interrupted_ = interrupted;
+    moves = now - moved <= patience;
+    if (!moves) {
       board_.stop();
-      return;
+    }
+    lock.unlock();
+    if (job_.interrupted && job_.interrupted()) {
+      lock.lock();
+      interrupted_ = true;
+      board_.stop();
     }
   }
 }
@@ -169,19 +175,22 @@ void HostRun::work(Thread& thread) {
       switch (command->kind) {
         case CommandKind::kWait:
           on = await(lock, worker, command->index);
+          if (on) {
+            board_.done_with_command(worker);
+          }
           break;
         case CommandKind::kOp:
           on = run_op(lock, thread, *command);
           break;
         case CommandKind::kRecord:
-          board_.record(command->index);
+          board_.record(command->index, board_.workers()[worker].device);
+          board_.done_with_command(worker);
           break;
         case CommandKind::kTransfer:
         case CommandKind::kExchange:
           STAGECRAFT_CHECK(false, "not on a stream with a thread");
       }
       if (on) {
-        board_.done_with_command(worker);
         do_transfers(lock);
         if (command->kind == CommandKind::kOp) {
           clock_.yield(lock, worker);
@@ -238,7 +247,7 @@ bool HostRun::run_op(BoardLock& lock, Thread& thread, const Command& command) {
     bodies_->run(op, op_of(job_.graph, job_.schedule, op), job_.graph.device[op]);
     lock.lock();
   }
-  board_.end(command);
+  board_.end(thread.worker, command);
   return true;
 }
 
