@@ -15,8 +15,9 @@
 // Two of them share bytes only if one follows the other both in the predicted times and in one
 // order of all commands that the program allows (`order`); where streams differ, waits are added
 // that point backwards in that order, so they close no circle, and a run like the prediction never
-// waits for them. Places: largest first, then by start, each at the lowest offset that is free
-// (Pisarchyk & Lee 2020, "Efficient memory management for deep neural net inference").
+// waits for them. Blocks of one size take the predicted memory exactly; those of mixed sizes
+// mostly less than a tenth more, for gaps (place_buffers.cpp); a recomputed unit's F needs its
+// block beside what is predicted.
 #pragma once
 
 #include <cstdint>
