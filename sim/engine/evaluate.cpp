@@ -65,24 +65,6 @@ Diagnostics check_links(const TaskGraph& graph, const CostTable& costs) {
   return {};
 }
 
-// Whether the memory of each device fits into Bytes in any order of its ops.
-Diagnostics check_memory_sums(const TaskGraph& graph, const CostTable& costs) {
-  __extension__ using Wide = __int128;
-  for (std::size_t d = 0; d + 1 < graph.offsets.size() && !graph.memory_at_start.empty(); ++d) {
-    Wide most = costs.memory.resident_of(static_cast<std::int32_t>(d));
-    for (std::size_t task = graph.offsets[d]; task < graph.offsets[d + 1]; ++task) {
-      most += std::max<Bytes>(graph.memory_at_start[task], 0);
-      most += std::max<Bytes>(graph.memory_at_end[task], 0);
-    }
-    if (most >= kUnlimited) {
-      return {bad_input("the memory that the ops of device " + std::to_string(d) +
-                            " take adds up to more than 2^63 bytes",
-                        "use smaller activations or fewer micro-batches")};
-    }
-  }
-  return {};
-}
-
 Diagnostics check_length(const TaskGraph& graph, const CostTable& costs) {
   Time total = 0;
   const auto add = [&total](Time length) {
@@ -252,9 +234,6 @@ Evaluation evaluate(const Schedule& schedule, const CostTable& costs,
   }
   const TaskGraph& graph = *built;
   evaluation.problems = check_length(graph, costs);
-  if (evaluation.problems.empty()) {
-    evaluation.problems = check_memory_sums(graph, costs);
-  }
   if (!evaluation.problems.empty()) {
     return evaluation;
   }

@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include "engine/graph_sums.hpp"
 #include "stagecraft/core/check.hpp"
 #include "stagecraft/core/units.hpp"
 #include "stagecraft/schedule/dependencies.hpp"
@@ -89,6 +90,9 @@ class Builder {
   }
 
   Result<TaskGraph> build() {
+    if (const Diagnostics failures = check_memory_values(costs_.memory); !failures.empty()) {
+      return failures;
+    }
     lay_out();
     for (std::int32_t device = 0; device < pipeline_.devices; ++device) {
       for (std::int32_t iteration = 0; iteration < graph_.iterations; ++iteration) {
@@ -102,7 +106,10 @@ class Builder {
     if (!failures_.empty()) {
       return failures_;
     }
-    if (const Diagnostics failures = check_sum(); !failures.empty()) {
+    if (const Diagnostics failures = check_time_sum(graph_); !failures.empty()) {
+      return failures;
+    }
+    if (const Diagnostics failures = check_memory_sums(graph_, costs_.memory); !failures.empty()) {
       return failures;
     }
     TaskOrder ordered = order_tasks(graph_);
@@ -269,22 +276,6 @@ class Builder {
           bad_input(fmt::format("{} needs an op on stage {} that the schedule does not have",
                                 to_string(schedule_.ops[op]), from_stage)));
     }
-  }
-
-  [[nodiscard]] Diagnostics check_sum() const {
-    Time sum = 0;
-    bool fits = true;
-    for (const Time duration : graph_.duration) {
-      fits = fits && !__builtin_add_overflow(sum, duration, &sum);
-    }
-    for (const TaskEdge edge : graph_.edges) {
-      fits = fits && !__builtin_add_overflow(sum, graph_.latency(edge), &sum);
-    }
-    if (fits) {
-      return {};
-    }
-    return {bad_input("the durations and transfer latencies add up to more than 2^63 ns",
-                      "use shorter durations, a finer time unit or fewer micro-batches")};
   }
 
   [[nodiscard]] Diagnostic cycle_failure(const std::vector<OpIndex>& cycle) const {

@@ -6,6 +6,7 @@
 
 #include "stagecraft/core/random.hpp"
 #include "stagecraft/engine/replay.hpp"
+#include "support/allocations.hpp"
 #include "support/random_schedule.hpp"
 #include "support/reference.hpp"
 
@@ -64,6 +65,39 @@ void check_times(const Schedule& original, const CostTable& costs, IncrementalRe
 bool can_run(const Schedule& original, const CostTable& costs, const IncrementalReplay& replay) {
   const Schedule schedule = current(original, replay).schedule;
   return test::reference_times(schedule, costs).complete;
+}
+
+TEST_CASE("trying changes again allocates nothing") {
+  if (!test::counts_allocations()) {
+    MESSAGE("skipped: allocations cannot be counted under a sanitizer");
+    return;
+  }
+  Random random(53);
+  int moved = 0;
+  for (int i = 0; i < 40; ++i) {
+    const Pipeline pipeline = test::random_pipeline(random, without_copies());
+    const Schedule schedule = test::random_schedule(random, pipeline, without_copies());
+    IncrementalReplay replay(
+        build_task_graph(schedule, test::random_costs(random, pipeline)).value());
+    const auto last = static_cast<std::int64_t>(replay.size()) - 1;
+    const auto try_changes = [&] {
+      Random moves(54);
+      for (int step = 0; step < 40; ++step) {
+        const auto task = static_cast<OpIndex>(moves.uniform(0, last));
+        if (replay.position(task) > 0 && replay.move(task, replay.position(task) - 1)) {
+          ++moved;
+        }
+        replay.set_duration(task, moves.uniform(0, 9));
+        (void)replay.makespan();
+      }
+      replay.rollback();
+    };
+    try_changes();
+    const std::size_t before = test::allocations();
+    try_changes();
+    CHECK(test::allocations() == before);
+  }
+  CHECK(moved > 100);
 }
 
 TEST_CASE("incremental times equal fresh ones after random moves, durations and rollbacks") {

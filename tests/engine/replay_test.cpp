@@ -1,8 +1,12 @@
 #include "stagecraft/engine/replay.hpp"
 
+#include <memory>
+#include <vector>
+
 #include <doctest/doctest.h>
 
 #include "stagecraft/core/random.hpp"
+#include "support/allocations.hpp"
 #include "support/random_schedule.hpp"
 #include "support/reference.hpp"
 
@@ -95,6 +99,33 @@ TEST_CASE("iterations without post-validation begin together, with it apart") {
   // Backward of stage 2 ends at 50, its reduction at 51, its step at 56.
   CHECK(second_start(true, 2) == 56);
   CHECK(second_start(true, 0) == 98);
+}
+
+TEST_CASE("replay allocates nothing after its construction") {
+  if (!test::counts_allocations()) {
+    MESSAGE("skipped: allocations cannot be counted under a sanitizer");
+    return;
+  }
+  const std::size_t none = test::allocations();
+  const auto one = std::make_unique<int>(1);
+  CHECK(test::allocations() == none + 1);
+  Random random(25);
+  for (int i = 0; i < 50; ++i) {
+    const Pipeline pipeline = test::random_pipeline(random);
+    const Schedule schedule = test::random_schedule(random, pipeline);
+    const TaskGraph graph =
+        build_task_graph(schedule, test::random_costs(random, pipeline)).value();
+    Replayer replayer(graph);
+    std::vector<Time> starts(graph.size());
+    std::vector<Time> ends(graph.size());
+    const std::size_t before = test::allocations();
+    for (int again = 0; again < 3; ++again) {
+      replayer.run();
+      replayer.copy_times(starts, ends);
+      REQUIRE(replayer.makespan() >= replayer.span());
+    }
+    CHECK(test::allocations() == before);
+  }
 }
 
 TEST_CASE("replay needs at most 64 bytes per op") {

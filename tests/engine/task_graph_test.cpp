@@ -1,6 +1,7 @@
 #include "stagecraft/engine/task_graph.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 
 #include <doctest/doctest.h>
@@ -202,6 +203,39 @@ TEST_CASE("ops out of range or on a wrong device are refused") {
   CHECK(message(forward(0, 1)) == "F0@1 stands on device 0, which does not hold its stage");
   CHECK(message(make_op(OpKind::kOptimizer, 0, 0)) ==
         "U@0 stands in a schedule, but the engine adds it");
+}
+
+TEST_CASE("memory beyond the range of bytes is refused") {
+  const Pipeline pipeline = loop(1, 2);
+  const Schedule schedule = make_schedule(
+      "t", pipeline, {{forward(0, 0), forward(1, 0), backward(0, 0), backward(1, 0)}});
+  CostTable costs = uniform_costs(pipeline, 1, 1, 1);
+  constexpr Bytes kQuarter = Bytes{1} << 61;  // of the range
+  const auto change = [&](Bytes forward, Bytes input, Bytes weight) {
+    costs.memory.forward = Grid::constant(forward);
+    costs.memory.backward_input = Grid::constant(input);
+    costs.memory.backward_weight = Grid::constant(weight);
+  };
+  const auto refused = [&](const char* word, const GraphOptions& options = {}) {
+    const auto graph = build_task_graph(schedule, costs, options);
+    REQUIRE_FALSE(graph.ok());
+    CHECK(graph.failures()[0].kind == FailureKind::kBadInput);
+    CHECK(graph.failures()[0].message.find(word) != std::string::npos);
+  };
+  change(kQuarter - 1, 0, 1 - kQuarter);
+  CHECK(build_task_graph(schedule, costs).ok());
+  refused("device 0 take and give back adds up", {.iterations = 2, .iteration_end = true});
+  costs.memory.resident = {2};
+  CHECK(build_task_graph(schedule, costs).ok());
+  costs.memory.resident = {3};  // would add up to kUnlimited, which stands for no limit
+  refused("device 0 take and give back adds up");
+  costs.memory.resident.clear();
+  change(kQuarter, -kQuarter, 0);
+  refused("device 0 take and give back adds up");
+  change(1, std::numeric_limits<Bytes>::min(), std::numeric_limits<Bytes>::min());
+  refused("more than 2^61 bytes");
+  costs.memory.given = false;
+  CHECK(build_task_graph(schedule, costs).ok());
 }
 
 TEST_CASE("a sum of durations beyond the range of time is refused") {

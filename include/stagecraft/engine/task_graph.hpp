@@ -113,7 +113,8 @@ void for_each_predecessor(const TaskGraph& graph, OpIndex task, Visit&& visit) {
 /// Builds the graph. Fails (bad input) if an op is out of range or needs an op that the schedule
 /// does not have, and (infeasible) if orders and data wait for each other in a cycle; the messages
 /// name the ops. Fails (bad input) too if the durations and latencies together leave the range of
-/// Time, so that no evaluator needs to check sums again.
+/// Time, or what the tasks of a device take and give back the range of Bytes, so that no evaluator
+/// needs to check sums again.
 [[nodiscard]] Result<TaskGraph> build_task_graph(const Schedule& schedule, const CostTable& costs,
                                                  const GraphOptions& options = {});
 
