@@ -59,6 +59,15 @@ class HostCheck(unittest.TestCase):
         self.assertEqual({row["status"] for row in failed}, {"failed"})
         self.assertIn("SIGSEGV", failed[0]["message"])
 
+    def test_measured_again(self):
+        value, out = self.run_tool("--devices", "2", "--microbatches", "8", "--again", "2", status=1)
+        again = [row for row in value["rows"] if "attempts" in row]
+        self.assertTrue(again)
+        self.assertTrue(all(len(row["attempts"]) == 3 for row in again))
+        self.assertEqual(len(again), value["summary"]["above_limit_at_first"])
+        self.assertIn(f"{len(again)} rows measured again", out)
+        self.assertEqual(check_record.check(value), [])
+
     def test_failed_is_failed(self):
         value, _ = self.run_tool("--quick", status=1, FAKE_FAIL="hanayo")
         self.assertEqual(value["summary"]["failed"], 2)

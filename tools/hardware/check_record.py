@@ -20,7 +20,7 @@ TOP = {"format": COUNT, "tool": TEXT, "backend": TEXT, "date": TEXT, "machine": 
        "iterations": COUNT, "rows": (list,), "summary": (dict,)}
 TOOLS = {"gpu-check": {"budget_seconds": NUMBER, "calibrations": (list,), "graphs": (list,),
                        "self_test": (dict, type(None))},
-         "host-check": {"body": TEXT, "timer": (dict,)}}
+         "host-check": {"body": TEXT, "real_time": (bool,), "timer": (dict,)}}
 MACHINES = {"cuda": {"device": TEXT, "driver": TEXT, "toolkit": TEXT, "gpus": COUNT,
                      "nccl": (str, type(None))},
             "host": {"device": TEXT, "processor": TEXT, "cores": COUNT}}
