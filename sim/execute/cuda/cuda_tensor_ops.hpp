@@ -9,7 +9,8 @@
 //   call; a fault of a kernel while it runs shows at the next synchronisation, as always in CUDA.
 // - Capture: after `prepare(queue)` no call allocates or synchronises. cuBLASLt and the driver load
 //   the code of a kernel when it is first launched, which a capture may forbid: issue an op once
-//   without capturing before it is captured.
+//   without capturing before it is captured. The graph uses the workspace of the queue that it was
+//   captured on: launch it there.
 // - A captured adam keeps the step that it was captured with: issue optimizer steps directly.
 #pragma once
 
@@ -18,9 +19,9 @@
 #include <memory>
 #include <string>
 
+#include "execute/cuda/cuda_tensor_ops_base.hpp"
 #include "stagecraft/core/diagnostics.hpp"
 #include "stagecraft/core/units.hpp"
-#include "stagecraft/execute/tensor_ops.hpp"
 
 struct CUstream_st;  // cudaStream_t and CUstream point to it
 
@@ -32,14 +33,6 @@ struct CudaTensorOpsConfig {
   std::int32_t compute_capability = 0;  ///< 90 for 9.0
   /// Called for every failure: the name of the call that failed, and the library's text for it.
   std::function<void(const std::string& call, const std::string& text)> failed;
-};
-
-class CudaTensorOps : public TensorOps {
- public:
-  /// Allocates the queue's workspace (32 MiB on compute capability 9.0 and later, 8 MiB before) and
-  /// loads the kernels; optional, a first call does the same. Fails for want of memory (infeasible)
-  /// or with what the driver says.
-  [[nodiscard]] virtual Diagnostics prepare(Queue queue) = 0;
 };
 
 /// Device bytes that every queue which computes takes for its workspace.
