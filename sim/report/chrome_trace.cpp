@@ -241,7 +241,7 @@ void write_chrome_trace(std::ostream& stream, std::span<const Run> runs) {
   Writer writer(stream);
   std::int64_t next_process = 1;
   std::size_t next_flow = 1;
-  for (const std::size_t index : rank_runs(runs)) {
+  for (const std::size_t index : drawing_order(runs)) {
     const Run& run = runs[index];
     if (!has_timeline(run)) {
       continue;

@@ -1,5 +1,7 @@
 #include "stagecraft/report/html_page.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
@@ -130,6 +132,30 @@ Json run_json(const Run& run, std::size_t rank, const Run* best, const Run* base
   return json;
 }
 
+/// What a page of measured runs begins with: each of them against the prediction above it. Empty if
+/// there is none.
+std::string measured_summary(std::span<const Run> runs) {
+  std::string text;
+  for (std::size_t i = 1; i < runs.size(); ++i) {
+    const Run& predicted = runs[i - 1];
+    const Run& measured = runs[i];
+    if (!measured.measured || predicted.measured || !has_timeline(measured)) {
+      continue;
+    }
+    const bool iterations = predicted.evaluation.iteration > 0 && measured.evaluation.iteration > 0;
+    const Time expected =
+        iterations ? predicted.evaluation.iteration : predicted.evaluation.makespan;
+    const Time seen = iterations ? measured.evaluation.iteration : measured.evaluation.makespan;
+    text += fmt::format(
+        "{}{}: {} {}, predicted {} ({:+.2f} %)", text.empty() ? "" : "; ", measured.schedule,
+        report::time_text(seen), iterations ? "an iteration" : "of makespan",
+        report::time_text(expected),
+        100.0 *
+            (static_cast<double>(seen) / static_cast<double>(std::max<Time>(expected, 1)) - 1.0));
+  }
+  return text;
+}
+
 /// JSON that may stand in a <script> element.
 std::string script_json(const Json& json) {
   const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -146,12 +172,16 @@ std::string script_json(const Json& json) {
 }
 
 std::string data_elements(std::span<const Run> runs) {
-  const std::vector<std::size_t> order = rank_runs(runs);
+  const std::vector<std::size_t> order = drawing_order(runs);
   const std::size_t best_index = best_run(runs);
-  const Run* best = best_index < runs.size() ? &runs[best_index] : nullptr;
+  const std::string summary = measured_summary(runs);
+  // Beside measurements nothing competes: no best run, no speed-up.
+  const bool ranked = summary.empty() && best_index < runs.size();
+  const Run* best = ranked ? &runs[best_index] : nullptr;
   const Run* baseline = report::baseline_run(runs);
   Json page = {{"version", kVersion},
                {"scenario", runs.empty() ? std::string() : runs.front().scenario},
+               {"summary", summary},
                {"palette", palette_json()},
                {"runs", Json::array()}};
   std::string text;

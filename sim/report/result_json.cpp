@@ -1,13 +1,10 @@
 #include "stagecraft/report/result_json.hpp"
 
-#include <nlohmann/json.hpp>
-
+#include "report/json.hpp"
 #include "stagecraft/version.hpp"
 
-namespace stagecraft {
+namespace stagecraft::report {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 Json problems_json(const Diagnostics& problems) {
   Json list = Json::array();
@@ -107,6 +104,8 @@ void add_figures(Json& json, const Run& run) {
   }
 }
 
+}  // namespace
+
 Json run_json(const Run& run) {
   const Evaluation& e = run.evaluation;
   Json json = {{"stagecraft", kVersion},
@@ -128,30 +127,32 @@ Json run_json(const Run& run) {
   return json;
 }
 
-std::string text_of(const Json& json) {
+std::string json_text(const Json& json) {
   // File names and scenario names may hold any bytes; JSON must be UTF-8.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-}  // namespace
+}  // namespace stagecraft::report
+
+namespace stagecraft {
 
 std::string result_json(const Run& run) {
-  return text_of(run_json(run));
+  return report::json_text(report::run_json(run));
 }
 
 std::string compare_json(std::span<const Run> runs) {
-  Json json = {{"stagecraft", kVersion}};
+  report::Json json = {{"stagecraft", kVersion}};
   if (!runs.empty()) {
     json["scenario"] = runs.front().scenario;
   }
   if (const std::size_t best = best_run(runs); best < runs.size()) {
     json["best"] = runs[best].schedule;
   }
-  json["results"] = Json::array();
+  json["results"] = report::Json::array();
   for (const std::size_t index : rank_runs(runs)) {
-    json["results"].push_back(run_json(runs[index]));
+    json["results"].push_back(report::run_json(runs[index]));
   }
-  return text_of(json);
+  return report::json_text(json);
 }
 
 }  // namespace stagecraft

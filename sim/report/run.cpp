@@ -57,6 +57,15 @@ std::vector<std::size_t> rank_runs(std::span<const Run> runs) {
   return order;
 }
 
+std::vector<std::size_t> drawing_order(std::span<const Run> runs) {
+  if (std::none_of(runs.begin(), runs.end(), [](const Run& run) { return run.measured; })) {
+    return rank_runs(runs);
+  }
+  std::vector<std::size_t> order(runs.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  return order;
+}
+
 std::size_t best_run(std::span<const Run> runs) {
   const std::vector<std::size_t> order = rank_runs(runs);
   const bool any = !order.empty() && runs[order.front()].evaluation.feasible &&

@@ -285,7 +285,7 @@ std::string svg_timeline(std::span<const Run> runs, const SvgOptions& options) {
     }
   }
   Picture picture(options, end);
-  for (const std::size_t index : rank_runs(runs)) {
+  for (const std::size_t index : drawing_order(runs)) {
     if (has_timeline(runs[index])) {
       picture.add_run(runs[index]);
     }

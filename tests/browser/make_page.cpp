@@ -1,4 +1,4 @@
-// Writes a report page for the browser test: make_page FILE compare | million
+// Writes a report page for the browser test: make_page FILE compare | measured | million
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -48,6 +48,22 @@ std::vector<Run> comparison() {
   return runs;
 }
 
+/// A prediction and, in the place of a measurement, the same order with other durations.
+std::vector<Run> measured() {
+  const Pipeline pipeline = make_pipeline(4, 1, 8, PlacementKind::kLoop).value();
+  CostTable costs = costs_of(pipeline);
+  const Schedule schedule = generate("1f1b", {pipeline, costs, {}}).value();
+  std::vector<Run> runs = {test::sample_run(schedule, costs)};
+  costs.forward = Grid::constant(costs.forward.at(0, 0) * 11 / 10);
+  runs.push_back(test::sample_run(schedule, costs));
+  runs[0].schedule = "1f1b predicted";
+  runs[1].schedule = "1f1b measured";
+  runs[1].measured = true;
+  runs[1].evaluation.bound = {};
+  runs[1].evaluation.critical_path = {};
+  return runs;
+}
+
 std::vector<Run> million() {
   const Pipeline pipeline = make_pipeline(16, 1, 31'250, PlacementKind::kLoop).value();
   const CostTable costs = costs_of(pipeline);
@@ -61,11 +77,13 @@ std::vector<Run> million() {
 
 int main(int argc, char** argv) {
   if (argc != 3) {
-    std::fputs("usage: make_page FILE compare|million\n", stderr);
+    std::fputs("usage: make_page FILE compare|measured|million\n", stderr);
     return 2;
   }
-  const bool large = std::string_view(argv[2]) == "million";
-  const auto runs = large ? stagecraft::million() : stagecraft::comparison();
+  const std::string_view kind = argv[2];
+  const auto runs = kind == "million"    ? stagecraft::million()
+                    : kind == "measured" ? stagecraft::measured()
+                                         : stagecraft::comparison();
   const auto written = stagecraft::write_file(argv[1], stagecraft::html_page(runs));
   if (!written) {
     std::fputs(to_string(written.failures()).c_str(), stderr);

@@ -194,6 +194,18 @@ def test_comparison(browser, folder):
     browser.set_window_size(WIDTH, HEIGHT)
 
 
+def test_measured(browser, folder):
+    rows = browser.find_elements(By.CSS_SELECTOR, "#table tbody tr")
+    names = [cell.text for cell in browser.find_elements(By.CSS_SELECTOR, "#table td.name")]
+    check(names == ["1f1b predicted", "1f1b measured"], f"the measurement below its prediction: {names}")
+    summary = browser.find_element(By.ID, "summary").text
+    check("1f1b measured: " in summary and "predicted" in summary, f"the summary holds both times: {summary}")
+    check("fastest" not in summary, "a measurement does not compete with its prediction")
+    gaps = [row.find_elements(By.TAG_NAME, "td")[-2].text for row in rows]
+    check(gaps[0].endswith("%") and gaps[1] == "–", f"no bound of what was measured: {gaps}")
+    screenshot(browser, folder, "measured")
+
+
 def test_million(browser, folder, load_s):
     ops = browser.execute_script("return window.stagecraft.modelOf(window.stagecraft.runs[0]).ops.n")
     check(ops == 1_000_000, f"{ops} ops")
@@ -218,7 +230,7 @@ def main():
     with tempfile.TemporaryDirectory() as profile:
         browser = start_browser(profile)
         try:
-            for kind in ("compare", "million"):
+            for kind in ("compare", "measured", "million"):
                 page = os.path.join(folder, f"{kind}.html")
                 subprocess.run([make_page, page, kind], check=True)
                 began = time.time()
@@ -227,6 +239,8 @@ def main():
                 print(f"{kind}: {os.path.getsize(page) / 1e6:.2f} MB")
                 if kind == "compare":
                     test_comparison(browser, folder)
+                elif kind == "measured":
+                    test_measured(browser, folder)
                 else:
                     test_million(browser, folder, load_s)
                 no_console_error(browser)

@@ -67,7 +67,7 @@ streams() {
 }
 
 help() {
-  for command in "" simulate compare schedule list; do
+  for command in "" simulate compare schedule execute list; do
     # shellcheck disable=SC2086
     run 0 $command --help
     check "help of '$command' on standard output" has "$out" "--help"
@@ -183,6 +183,84 @@ infeasible() {
   run 3 simulate "$source/scenarios/rendezvous-deadlock.yaml"
   check "a lowering that works" has "$err" "schedule.p2p"
   run 0 simulate "$source/scenarios/rendezvous-deadlock.yaml" --set schedule.p2p=batched
+}
+
+# Four devices, eight micro-batches, ops of a millisecond or more.
+real=(--set time_unit=ms --runs 1 --iterations 2)
+
+execute() {
+  cd "$folder" || return
+  run 0 execute "$unit" --backend host "${real[@]}" --json a.json --trace a.trace --html a.html --svg a.svg
+  check "both times are printed" has "$out" "iteration time  "
+  check "the error of the timer is printed" has "$out" "timer of this machine: "
+  check "no progress bar in a file" empty "$err"
+  json=$(cat a.json)
+  for key in backend predicted measured comparison makespans_ns iterations_ns timer iteration_error \
+    mean_start_error worst_error predicted_busy_ns; do
+    check "JSON key $key" has "$json" "\"$key\":"
+  done
+  check "the prediction is that of simulate" has "$json" '"iteration_ns": 33000000,'
+  check "the page shows both" has "$(cat a.html)" '"schedule":"1f1b measured"'
+  check "the trace shows both" has "$(cat a.trace)" '1f1b measured: '
+  check "the picture shows both" has "$(cat a.svg)" '1f1b measured'
+  check "no temporary file is left" test "$(find . -name '*.tmp*' | wc -l)" = 0
+  run 0 execute "$unit" --backend host "${real[@]}" --schedule zb-h1 --body busy --format json
+  check "split backwards ran: 32 of each kind" test "$(grep -c '"count": 32,' "$folder/out")" = 3
+  check "a JSON record of one schedule" has "$out" '"schedule": "zb-h1"'
+  run 0 execute "$unit" --backend host "${real[@]}" --json -
+  check "- is standard output and has it for itself" test "$(printf '%s' "$out" | head -c 1)" = "{"
+}
+
+execute_table() {
+  cd "$folder" || return
+  run 0 execute "$unit" --backend host "${real[@]}" --schedules 1f1b,gpipe,zbv,dualpipe --json a.json --html a.html
+  check "a line of the ranking" has "$out" "came out the other way round"
+  check "a row of every schedule" test "$(grep -cE '^(1f1b|gpipe|zbv|dualpipe) ' "$folder/out")" = 4
+  json=$(cat a.json)
+  check "a list of results" has "$json" '"results": ['
+  check "the ranking" has "$json" '"inverted":'
+  check "all timelines on one page" test "$(grep -o '"schedule":"[a-z0-9]* measured"' a.html | wc -l)" = 4
+  run 0 execute "$unit" --backend host "${real[@]}" --schedules 1f1b,gpipe --set memory.capacity=8
+  check "what cannot run is named with its reason" has "$out" "gpipe: "
+  run 3 execute "$unit" --backend host "${real[@]}" --schedules gpipe --set memory.capacity=7
+  check "nothing to run" has "$err" "none of the 1 schedules could be run"
+  run 2 execute "$unit" --backend host --schedules 1f1b,no-such
+  check "unknown schedule" has "$err" "no-such"
+}
+
+execute_wrong() {
+  cd "$folder" || return
+  run 2 execute "$unit"
+  check "the backend is missing" has "$err" "--backend"
+  run 2 execute "$unit" --backend tpu
+  run 2 execute "$unit" --backend host --schedule 1f1b --schedules gpipe
+  run 2 execute "$unit" --backend host --watchdog 5
+  run 2 execute "$unit" --backend host --runs 0
+  run 2 execute "$unit" --backend host --schedule zbv
+  check "the shape is stated" has "$err" "schedule zbv needs 2 chunks per device, vee"
+  run 3 execute "$unit" --backend host "${real[@]}" --set memory.capacity=7 --json a.json
+  check "not run without being asked" has "$err" "--anyway runs it all the same"
+  check "and says so in its record" test "$(grep -c '"measured":' a.json)" = 0
+  run 3 execute "$unit" --backend host "${real[@]}" --set memory.capacity=7 --anyway --json a.json
+  check "run all the same" has "$(cat a.json)" '"comparison":'
+  deadlock=$source/scenarios/rendezvous-deadlock.yaml
+  run 3 execute "$deadlock" --backend host
+  check "a deadlock is predicted" has "$err" "deadlock: "
+  run 3 execute "$deadlock" --backend host --anyway --watchdog 300ms --runs 1 --json a.json
+  check "a deadlock is found by the watchdog" has "$err" "deadlock: "
+  check "its words are in the record" test "$(grep -c '"message": "deadlock: ' a.json)" = 2
+}
+
+interrupt() {
+  cd "$folder" || return
+  "$program" execute "$unit" --backend host --set time_unit=s --json a.json --html a.html >out 2>err &
+  local pid=$!
+  sleep 1
+  kill -INT "$pid"
+  wait "$pid"
+  check "ends as the signal would have it" test $? = 130
+  check "says so" has "$(cat err)" "interrupted: nothing written"
+  check "no file is left" test "$(find . -name 'a.*' | wc -l)" = 0
 }
 
 adaptis() {

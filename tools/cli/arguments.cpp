@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <map>
 
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
@@ -83,6 +84,68 @@ void add_schedule(Parser& parser) {
       ->type_name("NAME");
   add_format(command, arguments, {"ops", "json", "pytorch-csv"});
   command.callback([&arguments] { arguments.command = Command::kSchedule; });
+}
+
+/// Whole numbers of ns are too fine for a watchdog; a unit says what is meant.
+void add_watchdog(CLI::App& command, Arguments& arguments) {
+  const std::map<std::string, double> units = {
+      {"ns", 1.0}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"min", 60e9}};
+  command
+      .add_option("--watchdog", arguments.machine.watchdog,
+                  "give up when nothing ends for this long (default 10s)")
+      ->type_name("DURATION")
+      ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::UNIT_REQUIRED))
+      ->check(CLI::Range(1e6, 3600e9));
+}
+
+void add_execute(Parser& parser) {
+  Arguments& arguments = parser.arguments;
+  MachineArguments& machine = arguments.machine;
+  CLI::App& command =
+      *parser.app.add_subcommand("execute", "run a schedule for real, predicted beside measured");
+  add_scenario(command, arguments);
+  command
+      .add_option("--backend", machine.backend,
+                  "host: one thread per device; cuda: streams of one or several GPUs")
+      ->type_name("host|cuda")
+      ->required()
+      ->check(CLI::IsMember({"host"}));
+  CLI::Option* one = command.add_option("--schedule", arguments.schedule,
+                                        "schedule instead of the scenario's own");
+  one->type_name("NAME");
+  command
+      .add_option("--schedules", parser.schedules,
+                  "a table over schedules: names with commas between, or all")
+      ->type_name("A,B,C")
+      ->excludes(one)
+      ->each([&machine](const std::string&) { machine.table = true; });
+  command
+      .add_option("--body", machine.body,
+                  "what ops do on the host: sleep or busy for their time, or stage: compute the "
+                  "scenario's section 'execute' (cuda always does)")
+      ->type_name("sleep|busy|stage")
+      ->check(CLI::IsMember({"sleep", "busy"}));
+  command
+      .add_option("--iterations", machine.iterations,
+                  "iterations of a run, one after the other (default 3)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1000));
+  command.add_option("--runs", machine.runs, "runs, of which the median is reported (default 3)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1000));
+  add_watchdog(command, arguments);
+  command
+      .add_option("--gpus", machine.gpus,
+                  "whole: a GPU per device; divided: one GPU for all; auto: whole if there are "
+                  "enough")
+      ->type_name("auto|whole|divided")
+      ->check(CLI::IsMember({"auto", "whole", "divided"}));
+  command.add_flag("--no-graphs", machine.no_graphs, "launch kernels one by one, without graphs");
+  command.add_flag("--anyway", machine.anyway,
+                   "run even what is predicted to deadlock or to exceed memory");
+  add_outputs(command, arguments);
+  add_format(command, arguments, {"text", "json"});
+  command.callback([&arguments] { arguments.command = Command::kExecute; });
 }
 
 void add_list(Parser& parser) {
@@ -184,6 +247,7 @@ std::optional<Arguments> parse_arguments(int argc, const char* const* argv, int&
   add_simulate(parser);
   add_compare(parser);
   add_schedule(parser);
+  add_execute(parser);
   add_list(parser);
 
   std::vector<std::string> words = spread_overrides(argc, argv);

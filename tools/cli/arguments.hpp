@@ -8,7 +8,23 @@
 
 namespace stagecraft::cli {
 
-enum class Command : std::uint8_t { kSimulate, kCompare, kSchedule, kList };
+enum class Command : std::uint8_t { kSimulate, kCompare, kSchedule, kExecute, kList };
+
+/// Of execute and calibrate: where and how ops really run.
+struct MachineArguments {
+  std::string backend;         ///< "host" or "cuda"; calibrate calls it the device
+  std::string body = "sleep";  ///< of ops on the host: sleep, busy or stage
+  std::string gpus = "auto";   ///< auto, whole or divided
+  bool no_graphs = false;
+  std::int32_t iterations = 3;
+  std::int32_t runs = 3;
+  double watchdog = 10e9;  ///< ns
+  bool anyway = false;     ///< run what is predicted not to be feasible
+  bool table = false;      ///< --schedules was given
+  std::string out;         ///< scenario to write
+  bool alone = false;      ///< other devices idle while one is measured
+  std::int32_t repeat = 11;
+};
 
 struct Arguments {
   Command command = Command::kSimulate;
@@ -20,6 +36,7 @@ struct Arguments {
   std::string json, trace, html, svg;  ///< files to write, "-" is standard output; "": none
   int threads = 0;                     ///< 0: one per core
   bool wide = false;
+  MachineArguments machine;
   std::string topic;  ///< of list
   std::vector<std::string> names;
 };

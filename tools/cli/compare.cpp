@@ -10,34 +10,12 @@
 #include "output.hpp"
 #include "pool.hpp"
 #include "progress.hpp"
+#include "schedule_names.hpp"
 #include "stagecraft/report/result_json.hpp"
 #include "stagecraft/report/text_report.hpp"
 
 namespace stagecraft::cli {
 namespace {
-
-/// All schedules but those read from a file, unless the scenario names one.
-std::vector<std::string> all_schedules(const Scenario& scenario) {
-  std::vector<std::string> names;
-  for (const GeneratorInfo& info : generators()) {
-    const bool from_file = info.name == "file";
-    if (!from_file || scenario.schedule.kind == info.name) {
-      names.emplace_back(info.name);
-    }
-  }
-  return names;
-}
-
-Diagnostics unknown_names(const Scenario& scenario, const std::vector<std::string>& names) {
-  Diagnostics failures;
-  for (const std::string& name : names) {
-    if (find_generator(name) == nullptr) {
-      const Diagnostics unknown = prepare(scenario, name).failures();
-      failures.insert(failures.end(), unknown.begin(), unknown.end());
-    }
-  }
-  return failures;
-}
 
 std::vector<Run> evaluate_all(const Scenario& scenario, const std::vector<std::string>& names,
                               int threads) {
@@ -66,8 +44,7 @@ int run_compare(const Arguments& arguments) {
   if (!scenario) {
     return fail(scenario.failures());
   }
-  const std::vector<std::string> names =
-      arguments.schedules.empty() ? all_schedules(*scenario) : arguments.schedules;
+  const std::vector<std::string> names = chosen_schedules(arguments, *scenario);
   if (const Diagnostics unknown = unknown_names(*scenario, names); !unknown.empty()) {
     return fail(unknown);
   }

@@ -17,13 +17,13 @@ void add_hint(Diagnostics& problems, const std::string& hint) {
 
 }  // namespace
 
-Run evaluate_run(const Scenario& scenario, std::string_view schedule, Recut recut) {
+PredictedRun predict_run(const Scenario& scenario, std::string_view schedule, Recut recut) {
   const std::string name(schedule.empty() ? std::string_view(scenario.schedule.kind) : schedule);
-  const Result<PreparedRun> prepared = prepare(scenario, schedule, recut);
+  Result<PreparedRun> prepared = prepare(scenario, schedule, recut);
   if (!prepared) {
-    return failed_run(scenario.name, name, prepared.failures());
+    return {failed_run(scenario.name, name, prepared.failures()), {}, {}};
   }
-  const Result<Schedule> made = make_schedule(scenario, *prepared);
+  Result<Schedule> made = make_schedule(scenario, *prepared);
   if (!made) {
     Diagnostics problems = made.failures();
     const bool for_memory = std::any_of(
@@ -34,11 +34,16 @@ Run evaluate_run(const Scenario& scenario, std::string_view schedule, Recut recu
     }
     Run run = failed_run(scenario.name, name, std::move(problems));
     run.note = prepared->recut;
-    return run;
+    return {std::move(run), std::move(*prepared), {}};
   }
   Evaluation evaluation = evaluate(*made, prepared->costs);
   add_hint(evaluation.problems, advise(*prepared, *made, evaluation));
-  return make_run(*prepared, std::move(evaluation));
+  Run run = make_run(*prepared, std::move(evaluation));
+  return {std::move(run), std::move(*prepared), std::move(*made)};
+}
+
+Run evaluate_run(const Scenario& scenario, std::string_view schedule, Recut recut) {
+  return predict_run(scenario, schedule, recut).run;
 }
 
 }  // namespace stagecraft::cli

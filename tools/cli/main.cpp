@@ -21,6 +21,8 @@ int run(int argc, const char* const* argv) {
       return run_compare(*arguments);
     case Command::kSchedule:
       return run_schedule(*arguments);
+    case Command::kExecute:
+      return run_execute(*arguments);
     case Command::kList:
       return run_list(*arguments);
   }

@@ -18,10 +18,15 @@ class Progress {
   /// One step is done; `what` names it. May be called from any thread.
   void step(std::string_view what);
 
+  /// As far as `done` of `total`, where both are counted elsewhere.
+  void at(std::size_t done, std::size_t total, std::string_view what);
+
   /// Takes the bar away, so that other messages can be printed.
   void clear();
 
  private:
+  void draw(std::string_view what);
+
   std::mutex mutex_;
   std::size_t done_ = 0;
   std::size_t total_;

@@ -20,6 +20,7 @@ struct Run {
   std::string note;             ///< how the stages were cut anew, or any other remark; may be empty
   bool memory_given = false;    ///< the scenario says what ops cost in memory
   std::vector<Bytes> capacity;  ///< [P]; empty: unlimited
+  bool measured = false;        ///< its times come from a clock, not from an evaluator
 };
 
 /// Joins a prepared scenario with the evaluation of its schedule.
@@ -40,6 +41,10 @@ struct Run {
 /// then those that exceed memory but have a timeline; then those without one. Ties keep their
 /// order.
 [[nodiscard]] std::vector<std::size_t> rank_runs(std::span<const Run> runs);
+
+/// Indices of runs in the order in which timelines are drawn: best first, or as given if some were
+/// measured, so that every measurement stands below its prediction.
+[[nodiscard]] std::vector<std::size_t> drawing_order(std::span<const Run> runs);
 
 /// Index of the best feasible run, or runs.size() if none is feasible.
 [[nodiscard]] std::size_t best_run(std::span<const Run> runs);

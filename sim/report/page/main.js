@@ -20,10 +20,10 @@ function headline() {
     if (best.speedup !== undefined && best.schedule !== "1f1b") parts.push(`${best.speedup.toFixed(2)}× the speed of 1f1b`);
     if (best.bubble !== undefined) parts.push(`devices idle ${percentText(best.bubble)} of the time`);
     if (best.gap !== undefined) parts.push(best.gap < 5e-4 ? "no order on its placement can be faster" : `at most ${percentText(best.gap)} above the best order on its placement`);
-  } else {
+  } else if (!DATA.summary) {
     parts.push(runs.length === 1 ? "This plan cannot run" : "None of these schedules is feasible");
   }
-  element("summary").innerHTML = parts.join(", ").replace(", ", ". ").replace(/\. (.)/, (_, c) => `. ${c.toUpperCase()}`) + ".";
+  element("summary").innerHTML = DATA.summary ? `${escaped(DATA.summary)}.` : parts.join(", ").replace(", ", ". ").replace(/\. (.)/, (_, c) => `. ${c.toUpperCase()}`) + ".";
 }
 
 function legend() {

@@ -43,6 +43,7 @@ function tableColumns(runs) {
      cell: (r) => (r.drawable ? `<input type="checkbox" data-run="${r.rank}" ${r.shown ? "checked" : ""} aria-label="Show the timeline of ${escaped(r.schedule)}">` : "")},
   ];
   const absent = [];
+  if (!runs.some((r) => r.gap !== undefined)) absent.push("gap");
   if (!runs.some((r) => r.peak !== undefined)) absent.push("peak");
   if (runs.length === 1 || !runs.some((r) => r.speedup !== undefined)) absent.push("speedup");
   return columns.filter((c) => !absent.includes(c.field));

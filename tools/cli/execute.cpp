@@ -1,0 +1,191 @@
+// stagecraft execute: schedules of a scenario run for real, predicted beside measured.
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "commands.hpp"
+#include "evaluate_run.hpp"
+#include "execution_backend.hpp"
+#include "exit_status.hpp"
+#include "interrupt.hpp"
+#include "output.hpp"
+#include "progress.hpp"
+#include "schedule_names.hpp"
+#include "stagecraft/report/execution_report.hpp"
+
+namespace stagecraft::cli {
+namespace {
+
+/// One run that warms up caches, pools and clocks comes before those that count.
+constexpr std::int32_t kWarmUpRuns = 1;
+
+class Executions {
+ public:
+  Executions(const Arguments& arguments, const Scenario& scenario, const Machine& machine,
+             std::size_t schedules)
+      : arguments_(arguments),
+        scenario_(scenario),
+        machine_(machine),
+        progress_(schedules * static_cast<std::size_t>(arguments.machine.runs + kWarmUpRuns)) {}
+
+  /// A schedule that is not feasible is not run, unless it was asked for; one that could not even
+  /// be made never is.
+  ExecutedRun run(const std::string& name, Recut recut) {
+    PredictedRun predicted = predict_run(scenario_, name, recut);
+    const bool runs = predicted.schedule.has_value() &&
+                      (predicted.run.evaluation.feasible || arguments_.machine.anyway);
+    if (!runs) {
+      return not_executed(arguments_.machine.backend, std::move(predicted.run));
+    }
+    Result<ExecutionRecord> record = measure(predicted);
+    if (!record) {
+      ExecutedRun failed = not_executed(arguments_.machine.backend, std::move(predicted.run));
+      failed.measured.evaluation.problems = record.failures();
+      return failed;
+    }
+    return make_executed_run(*predicted.prepared, std::move(predicted.run),
+                             std::move(record).value());
+  }
+
+  /// Ends the program if Ctrl-C was pressed, before anything is written.
+  void obey_interrupt() {
+    progress_.clear();
+    if (Interrupt::requested()) {
+      fmt::print(stderr, "interrupted: nothing written\n");
+      Interrupt::obey();
+    }
+  }
+
+ private:
+  Result<ExecutionRecord> measure(const PredictedRun& predicted) {
+    const Result<OpenBackend> open = machine_.backend_for(scenario_, predicted.prepared->pipeline);
+    if (!open) {
+      return open.failures();
+    }
+    ExecuteOptions options;
+    options.iterations = arguments_.machine.iterations;
+    options.warm_up_runs = kWarmUpRuns;
+    options.runs = arguments_.machine.runs;
+    options.watchdog = static_cast<Time>(arguments_.machine.watchdog);
+    options.interrupted = [] { return Interrupt::requested(); };
+    options.progress = [&](std::int32_t, std::int32_t) { progress_.step(predicted.run.schedule); };
+    return execute(*predicted.schedule, predicted.prepared->costs, *open->backend, options);
+  }
+
+  const Arguments& arguments_;
+  const Scenario& scenario_;
+  const Machine& machine_;
+  const Interrupt interrupt_;
+  Progress progress_;
+};
+
+/// Prints what stands in the way of a run; 0 if nothing does.
+int problems_status(const ExecutedRun& run, bool anyway) {
+  const Evaluation& predicted = run.predicted.evaluation;
+  const Evaluation& measured = run.measured.evaluation;
+  if (!measured.problems.empty()) {
+    return fail(measured.problems);
+  }
+  if (predicted.feasible) {
+    return kDone;
+  }
+  Diagnostics problems = predicted.problems;
+  const bool could_run = !predicted.timeline.ops.empty() && !anyway;
+  if (could_run && !problems.empty()) {
+    std::string& hint = problems.back().hint;
+    hint += fmt::format("{}--anyway runs it all the same", hint.empty() ? "" : "\n  ");
+  }
+  return fail(problems);
+}
+
+int write_all(const Arguments& arguments, const std::vector<ExecutedRun>& runs,
+              const std::string& json, const std::string& text) {
+  const std::vector<Run> timelines = execution_timelines(runs);
+  if (const int written = write_outputs(arguments, timelines, json); written != kDone) {
+    return written;
+  }
+  if (output_is_taken(arguments)) {
+    return kDone;
+  }
+  return print(arguments.format == "json" ? json : text);
+}
+
+void add_timer(const Machine& machine, const Scenario& scenario, std::vector<ExecutedRun>& runs) {
+  const bool any = std::any_of(runs.begin(), runs.end(), was_measured);
+  if (machine.computes() || !any) {
+    return;
+  }
+  const TimerError error = measure_timer(scenario.pipeline.devices);
+  for (ExecutedRun& run : runs) {
+    run.timer = error;
+  }
+}
+
+int execute_one(const Arguments& arguments, const Scenario& scenario, const Machine& machine) {
+  Executions executions(arguments, scenario, machine, 1);
+  std::vector<ExecutedRun> runs;
+  runs.push_back(executions.run(arguments.schedule, Recut::kOpenOnly));
+  executions.obey_interrupt();
+  const int status = problems_status(runs.front(), arguments.machine.anyway);
+  if (status == kBadInput) {
+    return status;
+  }
+  add_timer(machine, scenario, runs);
+  const int written =
+      write_all(arguments, runs, execution_json(runs.front()), describe_execution(runs.front()));
+  return written == kDone ? status : written;
+}
+
+int execute_table(const Arguments& arguments, const Scenario& scenario, const Machine& machine) {
+  const std::vector<std::string> names = chosen_schedules(arguments, scenario);
+  if (const Diagnostics unknown = unknown_names(scenario, names); !unknown.empty()) {
+    return fail(unknown);
+  }
+  Executions executions(arguments, scenario, machine, names.size());
+  std::vector<ExecutedRun> runs;
+  for (const std::string& name : names) {
+    if (!Interrupt::requested()) {
+      runs.push_back(executions.run(name, Recut::kAllowed));
+    }
+  }
+  executions.obey_interrupt();
+  add_timer(machine, scenario, runs);
+  const int written = write_all(arguments, runs, execution_table_json(runs), execution_table(runs));
+  if (written != kDone) {
+    return written;
+  }
+  const auto stopped = std::find_if(runs.begin(), runs.end(), [](const ExecutedRun& run) {
+    return run.predicted.evaluation.feasible && !run.measured.evaluation.problems.empty();
+  });
+  if (stopped != runs.end()) {
+    return fail(stopped->measured.evaluation.problems);
+  }
+  if (std::none_of(runs.begin(), runs.end(), was_measured)) {
+    fmt::print(stderr, "error: none of the {} schedules could be run\n", runs.size());
+    return kInfeasible;
+  }
+  return kDone;
+}
+
+}  // namespace
+
+int run_execute(const Arguments& arguments) {
+  const Result<Scenario> scenario = load_scenario(arguments.scenario, arguments.overrides);
+  if (!scenario) {
+    return fail(scenario.failures());
+  }
+  const Result<Machine> machine = Machine::open(arguments.machine);
+  if (!machine) {
+    return fail(machine.failures());
+  }
+  if (!scenario->costs_given) {
+    return fail(prepare(*scenario).failures());
+  }
+  if (machine->computes() && !scenario->model) {
+    return fail(model_of(*scenario, scenario->pipeline).failures());
+  }
+  return arguments.machine.table ? execute_table(arguments, *scenario, *machine)
+                                 : execute_one(arguments, *scenario, *machine);
+}
+
+}  // namespace stagecraft::cli
