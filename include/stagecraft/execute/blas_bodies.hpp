@@ -36,6 +36,7 @@ class BlasBackend : public ExecutionBackend {
       std::int32_t iteration, std::int32_t stage, Direction direction = Direction::kOnly) const = 0;
 };
 
+/// Messages take what their copies take: no latency is added, as measure_host finds it.
 /// Fails when it runs a job that does not fit the model (check_model, check_plan).
 [[nodiscard]] std::unique_ptr<BlasBackend> make_blas_backend(const StageModel& model,
                                                              const BlasOptions& options = {});

@@ -237,9 +237,11 @@ class BlasHostBackend final : public BlasBackend {
                                       predicted.timeline.start, predicted.timeline.end);
     const ExecutionProgram planned = with_plan(job.program, plan);
     HostTraining training(model_, options_, job, plan, *ops_);
+    TaskGraph graph = job.graph;  // messages take what their copies take
+    std::fill(graph.boundary_latency.begin(), graph.boundary_latency.end(), Time{0});
     Result<ExecutionRun> run =
         make_host_backend(training, name())
-            ->run({job.schedule, job.graph, job.costs, planned, job.watchdog, job.interrupted});
+            ->run({job.schedule, graph, job.costs, planned, job.watchdog, job.interrupted});
     if (!run) {
       return run;
     }
