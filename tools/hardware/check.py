@@ -49,9 +49,10 @@ class Check:
         return self._budget.fits(step, *(entry[0] for entry in self._missing(step)))
 
     def _leave_out(self, step, what):
+        needed = sum(self._budget.expected(one) for one in
+                     (step, *(entry[0] for entry in self._missing(step))))
         why = "interrupted" if self.interrupted else (
-            f"about {self._budget.expected(step):.0f} s needed, "
-            f"{max(0, math.floor(self._budget.left()))} s left")
+            f"about {needed:.0f} s needed, {max(0, math.floor(self._budget.left()))} s left")
         if what is None:
             self.self_test = {"passed": False, "output": f"left out: {why}"}
         elif what[0] == "row":

@@ -76,9 +76,8 @@ def print_plan(arguments, chosen):
 
 def get_programs(arguments, say, limit):
     if arguments.program:
-        commit, changed = programs.commit_of()
-        return programs.Programs(pathlib.Path(arguments.program).resolve(), None, "given", commit,
-                                 changed)
+        return programs.Programs(pathlib.Path(arguments.program).resolve(), None, "given",
+                                 programs.commit_of()[0], True)  # nothing tells what it is made from
     if arguments.backend == "cuda":
         found, why_not = programs.packed(arguments.packed)
         if found:

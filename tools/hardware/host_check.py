@@ -251,6 +251,7 @@ def main(words):
     clock = budget.Budget(3600)
     try:
         commit, changed = programs.commit_of()
+        changed = changed or bool(arguments.program)  # nothing tells what that was made from
         cli = (pathlib.Path(arguments.program).resolve() if arguments.program
                else programs.build("host", 3600, say).cli)
     except programs.CannotBuild as error:
