@@ -12,6 +12,7 @@
 #include "stagecraft/core/diagnostics.hpp"
 #include "stagecraft/cost/cost_table.hpp"
 #include "stagecraft/execute/gpu_api.hpp"
+#include "stagecraft/execute/gpu_backend.hpp"
 #include "stagecraft/execute/stage_model.hpp"
 #include "stagecraft/plan/pipeline.hpp"
 
@@ -63,8 +64,11 @@ struct Measurement {
 
 [[nodiscard]] Result<Measurement> measure_host(const StageModel& model, const Pipeline& pipeline,
                                                const MeasureOptions& options = {});
+/// On the partitions that make_gpu_backend would make; the api is reset before and after. Ops are
+/// issued as graphs, pairs (a forward beside a backward of the same stage) on two queues.
 [[nodiscard]] Result<Measurement> measure_gpu(GpuApi& api, const StageModel& model,
                                               const Pipeline& pipeline,
-                                              const MeasureOptions& options = {});
+                                              const MeasureOptions& options = {},
+                                              const GpuOptions& gpu = {});
 
 }  // namespace stagecraft
