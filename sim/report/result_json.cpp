@@ -87,7 +87,9 @@ void add_figures(Json& json, const Run& run) {
     json["gap"] = e.gap;
   }
   if (!e.fingerprint.empty()) {  // a measured run has none
+    if (!e.fingerprint.empty()) {
     json["fingerprint"] = e.fingerprint;
+  }
   }
   if (run.memory_given) {
     json["peak_memory_bytes"] = e.peak_memory;

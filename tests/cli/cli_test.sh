@@ -67,7 +67,7 @@ streams() {
 }
 
 help() {
-  for command in "" simulate compare schedule execute list; do
+  for command in "" simulate compare schedule execute calibrate list; do
     # shellcheck disable=SC2086
     run 0 $command --help
     check "help of '$command' on standard output" has "$out" "--help"
@@ -233,6 +233,8 @@ execute_wrong() {
   run 2 execute "$unit"
   check "the backend is missing" has "$err" "--backend"
   run 2 execute "$unit" --backend tpu
+  run 2 execute "$unit" --backend host --body stage
+  check "nothing to compute" has "$err" "no section 'execute'"
   run 2 execute "$unit" --backend host --schedule 1f1b --schedules gpipe
   run 2 execute "$unit" --backend host --watchdog 5
   run 2 execute "$unit" --backend host --runs 0
@@ -261,6 +263,38 @@ interrupt() {
   check "ends as the signal would have it" test $? = 130
   check "says so" has "$(cat err)" "interrupted: nothing written"
   check "no file is left" test "$(find . -name 'a.*' | wc -l)" = 0
+}
+
+calibrate() {
+  cd "$folder" || return
+  cat >tiny.yaml <<'YAML'
+pipeline: {devices: 2, microbatches: 4}
+execute: {hidden: 32, heads: 4, ffn: 64, layers: [1, 2], tokens: [16, 8, 16, 8]}
+memory: {capacity: 1GiB}
+YAML
+  run 2 simulate tiny.yaml
+  check "costs are to be measured" has "$err" "tiny.yaml:2:1: error: the costs are missing"
+  check "and how" has "$err" "stagecraft calibrate tiny.yaml"
+  run 2 execute tiny.yaml --backend host
+  run 0 calibrate tiny.yaml --device host --out measured.yaml --json measured.json --repeat 3
+  check "a table of ops" has "$out" "quartiles"
+  check "who measured on what" has "$(cat measured.yaml)" "# Measured by stagecraft"
+  check "the model is kept" has "$(cat measured.yaml)" "layers: [1, 2]"
+  check "memory is kept" has "$(cat measured.yaml)" "capacity: 1073741824"
+  check "samples are recorded" has "$(cat measured.json)" '"median_ns":'
+  check "no temporary file is left" test "$(find . -name '*.tmp*' | wc -l)" = 0
+  run 0 simulate measured.yaml --format json
+  check "memory of the model" has "$out" '"peak_memory_bytes"'
+  for schedule in 1f1b zb-h1 gpipe; do
+    run 0 execute measured.yaml --backend host --body stage --schedule "$schedule" --runs 1 --json a.json
+    check "memory was really held" has "$(cat a.json)" '"held_bytes":'
+  done
+  run 0 calibrate tiny.yaml --device host --out - --alone --repeat 3
+  check "the scenario alone on standard output" test "$(printf '%s' "$out" | head -c 1)" = "#"
+  run 0 simulate <(printf '%s' "$out")
+  run 2 calibrate "$unit" --device host --out b.yaml
+  check "no model to measure" has "$err" "no section 'execute'"
+  check "and nothing written" test ! -e b.yaml
 }
 
 adaptis() {

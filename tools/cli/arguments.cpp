@@ -124,7 +124,7 @@ void add_execute(Parser& parser) {
                   "what ops do on the host: sleep or busy for their time, or stage: compute the "
                   "scenario's section 'execute' (cuda always does)")
       ->type_name("sleep|busy|stage")
-      ->check(CLI::IsMember({"sleep", "busy"}));
+      ->check(CLI::IsMember({"sleep", "busy", "stage"}));
   command
       .add_option("--iterations", machine.iterations,
                   "iterations of a run, one after the other (default 3)")
@@ -146,6 +146,29 @@ void add_execute(Parser& parser) {
   add_outputs(command, arguments);
   add_format(command, arguments, {"text", "json"});
   command.callback([&arguments] { arguments.command = Command::kExecute; });
+}
+
+void add_calibrate(Parser& parser) {
+  Arguments& arguments = parser.arguments;
+  MachineArguments& machine = arguments.machine;
+  CLI::App& command = *parser.app.add_subcommand(
+      "calibrate", "measure what every op of a scenario costs, and write that as a scenario");
+  add_scenario(command, arguments);
+  command.add_option("--device", machine.backend, "where to measure")
+      ->type_name("host|cuda")
+      ->required()
+      ->check(CLI::IsMember({"host"}));
+  command.add_option("--out", machine.out, "scenario with explicit costs to write")
+      ->type_name("FILE")
+      ->required();
+  command.add_option("--json", arguments.json, "write what was measured as JSON")
+      ->type_name("FILE");
+  command.add_flag("--alone", machine.alone,
+                   "take the costs of ops that run alone, not with the other devices busy");
+  command.add_option("--repeat", machine.repeat, "samples of every op (default 11)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 100000));
+  command.callback([&arguments] { arguments.command = Command::kCalibrate; });
 }
 
 void add_list(Parser& parser) {
@@ -248,6 +271,7 @@ std::optional<Arguments> parse_arguments(int argc, const char* const* argv, int&
   add_compare(parser);
   add_schedule(parser);
   add_execute(parser);
+  add_calibrate(parser);
   add_list(parser);
 
   std::vector<std::string> words = spread_overrides(argc, argv);

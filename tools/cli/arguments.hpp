@@ -8,7 +8,7 @@
 
 namespace stagecraft::cli {
 
-enum class Command : std::uint8_t { kSimulate, kCompare, kSchedule, kExecute, kList };
+enum class Command : std::uint8_t { kSimulate, kCompare, kSchedule, kExecute, kCalibrate, kList };
 
 /// Of execute and calibrate: where and how ops really run.
 struct MachineArguments {

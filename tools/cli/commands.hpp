@@ -9,6 +9,7 @@ namespace stagecraft::cli {
 [[nodiscard]] int run_compare(const Arguments& arguments);
 [[nodiscard]] int run_schedule(const Arguments& arguments);
 [[nodiscard]] int run_execute(const Arguments& arguments);
+[[nodiscard]] int run_calibrate(const Arguments& arguments);
 [[nodiscard]] int run_list(const Arguments& arguments);
 
 }  // namespace stagecraft::cli

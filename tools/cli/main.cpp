@@ -23,6 +23,8 @@ int run(int argc, const char* const* argv) {
       return run_schedule(*arguments);
     case Command::kExecute:
       return run_execute(*arguments);
+    case Command::kCalibrate:
+      return run_calibrate(*arguments);
     case Command::kList:
       return run_list(*arguments);
   }
