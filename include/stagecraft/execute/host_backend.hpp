@@ -3,7 +3,11 @@
 // It validates what the engine means by its modes: with timed ops, what is measured is what was
 // predicted, up to the error of the timer. With a clock of its own (HostClock::kVirtual) time
 // passes only when every thread waits, so that threads and channels can be checked to the
-// nanosecond; then it also finds a deadlock at once instead of by a watchdog.
+// nanosecond. Both clocks find a deadlock at once: when every thread waits for another and nothing
+// is on its way. The watchdog is for bodies that hang.
+//
+// Link streams have no thread: who records the event that one waits for carries it on. Shared links
+// and host links are the engine's (flows.hpp), with a thread that acts when a flow ends.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +31,10 @@ class OpBodies {
 
   virtual void run(OpIndex task, const Op& op, std::int32_t device) = 0;
 
-  /// Moves the data of a message, on the thread that sends or, for a copy op, never (run does it).
+  /// Moves the data of a message. Called once the message may be sent, on the thread whose doing
+  /// that is: the producer's, or in rendezvous mode that of the side that posts last. Calls of one
+  /// link stream come one after another, others at once; the consumer runs afterwards. Never for
+  /// what a copy op moves (run does that).
   virtual void transfer(const P2pMessage& message) = 0;
 };
 
@@ -42,24 +49,25 @@ enum class HostWait : std::uint8_t {
 struct HostOptions {
   HostClock clock = HostClock::kReal;
   HostWait wait = HostWait::kSleep;
-  /// Transfers and copy ops move real bytes (memcpy between buffers of the two ends, at most
-  /// `largest_copy` of them each, again and again for more), and take at least their modelled time.
-  /// Every message carries the name of its producer, which its consumer checks.
+  /// Every message carries the name and a checksum of its producer, which its consumer checks. What
+  /// an op receives, and what an offload or reload moves, is copied between two buffers of its
+  /// stream within the op's time: at most `largest_copy` bytes, and no longer than the op takes.
   bool move_bytes = true;
-  Bytes largest_copy = Bytes{16} << 20;
+  Bytes largest_copy = Bytes{256} << 10;
 };
 
 /// Timed ops: each takes its duration in the graph. Links are shared and host copies contend as in
 /// the engine; memory policy `wait` holds ops up as in the engine.
 [[nodiscard]] std::unique_ptr<ExecutionBackend> make_host_backend(const HostOptions& options = {});
 
-/// Ops that do real work and take what they take; transfers and copies are memory copies with the
-/// scenario's latency added. `bodies` must outlive the backend. Real clock only.
+/// Ops that do real work and take what they take; the scenario's latency is added to transfers, its
+/// links are not modelled. An exception of a body is a failure of the run. `bodies` must outlive
+/// the backend. Real clock only.
 [[nodiscard]] std::unique_ptr<ExecutionBackend> make_host_backend(OpBodies& bodies,
                                                                   const std::string& name);
 
-/// How exact waits are on this machine: `sleeps` sleeps of `length`, with 1, and with `threads`
-/// threads at once.
+/// How exact waits are on this machine: `sleeps` waits of `length` on each of `threads` threads at
+/// once, as timed ops make them, and as many wake-ups of one thread by another.
 struct TimerError {
   Time median = 0;  ///< ns later than asked
   Time p99 = 0;

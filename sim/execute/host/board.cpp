@@ -23,6 +23,7 @@ Board::Board(const ExecutionJob& job, bool bodies)
       worker_of_(program_.streams.size(), kNoWorker),
       next_(program_.streams.size(), 0),
       recorded_(program_.events, kNever),
+      expected_(program_.events, kNever),
       first_waiter_(program_.events, kNoStream),
       next_waiter_(program_.streams.size(), kNoStream),
       link_waits_(program_.events, false),
@@ -35,6 +36,7 @@ Board::Board(const ExecutionJob& job, bool bodies)
       transfer_end_(program_.messages.size(), kNever),
       transfer_latency_(program_.messages.size(), 0),
       runs_on_(graph_.size(), kNoWorker),
+      messages_of_(program_.messages, graph_.size(), &P2pMessage::producer),
       sent_(program_.messages.size()),
       received_(program_.messages.size()) {
   for (StreamIndex stream = 0; stream < program_.streams.size(); ++stream) {
@@ -217,6 +219,7 @@ bool Board::begin(OpIndex op, WorkerIndex worker) {
   start_[op] = clock_->now();
   workers_[worker].held = HeldBy::kNothing;
   if (bodies_ || !is_copy(graph_.kind[op]) || !links_.shared_host(graph_.device[op])) {
+    expect_end(op, start_[op] + graph_.duration[op]);
     return false;
   }
   runs_on_[op] = worker;
@@ -225,6 +228,35 @@ bool Board::begin(OpIndex op, WorkerIndex worker) {
   links_.request_copy(graph_.device[op], graph_.duration[op], op | kCopyOwner);
   request_arbitration();
   return true;
+}
+
+// Tells who waits for the event already.
+void Board::expect(EventIndex event, Time when) {
+  if (event == kNoEvent) {
+    return;
+  }
+  expected_[event] = when;
+  for (StreamIndex s = first_waiter_[event]; s != kNoStream; s = next_waiter_[s]) {
+    if (worker_of_[s] != kNoWorker) {
+      clock_->hinted(worker_of_[s]);
+    }
+  }
+}
+
+void Board::expect_end(OpIndex op, Time when) {
+  // Short ops are over before a hint would help.
+  constexpr Time kWorthAHint = 200 * kMicrosecond;
+  if (bodies_ || ties_ || graph_.duration[op] < kWorthAHint) {
+    return;
+  }
+  expect(program_.op_done[op], when);
+  if (mode_ == Communication::kRendezvous ||
+      (mode_ != Communication::kLatency && links_.routed())) {
+    return;  // others have a say in when the data arrives
+  }
+  for (const MessageIndex message : messages_of_.of(op)) {
+    expect(done_[message], when + graph_.boundary_latency[program_.messages[message].boundary]);
+  }
 }
 
 void Board::end(WorkerIndex worker, const Command& command) {

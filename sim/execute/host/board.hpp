@@ -13,6 +13,7 @@
 
 #include "engine/links.hpp"
 #include "engine/memory_pool.hpp"
+#include "execute/host/message_rows.hpp"
 #include "execute/host/payload.hpp"
 #include "execute/host/run_clock.hpp"
 #include "execute/host/tie_order.hpp"
@@ -63,6 +64,9 @@ class Board {
   void done_with_command(WorkerIndex worker) { ++next_[workers_[worker].stream]; }
   /// When the event was or will be recorded; kNever if that is not known.
   [[nodiscard]] Time recorded(EventIndex event) const { return recorded_[event]; }
+  /// When the event will probably be recorded; kNever if nothing is known. Only hints: who waits
+  /// may sleep until then.
+  [[nodiscard]] Time expected(EventIndex event) const { return expected_[event]; }
   void record(EventIndex event, std::int32_t device);
   void hold(WorkerIndex worker, HeldBy by, EventIndex event = kNoEvent);
   void let_go(WorkerIndex worker) { workers_[worker].held = HeldBy::kNothing; }
@@ -113,6 +117,8 @@ class Board {
   void carry_on(StreamIndex link_stream);
   [[nodiscard]] std::uint64_t place(StreamIndex link_stream, std::int32_t device) const;
   void record_at(EventIndex event, Time when, std::int32_t device);
+  void expect(EventIndex event, Time when);
+  void expect_end(OpIndex op, Time when);
   void begin_transfer(MessageIndex message);
   void end_transfer(MessageIndex message);
   void end_transfer_at(MessageIndex message, Time when);
@@ -135,6 +141,7 @@ class Board {
   std::vector<WorkerIndex> worker_of_;         // [streams]
   std::vector<std::uint32_t> next_;            // [streams]
   std::vector<Time> recorded_;                 // [events]
+  std::vector<Time> expected_;                 // [events]
   std::vector<StreamIndex> first_waiter_;      // [events] chain of streams that wait for it
   std::vector<StreamIndex> next_waiter_;       // [streams]
   std::vector<bool> link_waits_;               // [events] a link stream waits for it
@@ -149,6 +156,7 @@ class Board {
   std::vector<Time> transfer_latency_;               // [messages]
   std::vector<WorkerIndex> runs_on_;                 // [tasks] of copies that share a link
   std::vector<bool> flow_ended_;                     // [workers]
+  MessageRows messages_of_;                          // by producer
   std::vector<MessageNote> sent_, received_;         // [messages]
   std::uint64_t ended_ = 0;
   std::uint64_t waited_for_memory_ = 0;

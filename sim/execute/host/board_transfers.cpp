@@ -161,6 +161,9 @@ void Board::arbitrate() {
       // A copy's or transfer's own clock starts when its link serves it.
       ((owner & kCopyOwner) != 0 ? start_[owner & ~kCopyOwner] : transfer_start_[owner]) = now;
     }
+    if ((owner & kCopyOwner) == 0 && !ties_) {
+      expect(done_[owner], decision.end + transfer_latency_[owner]);
+    }
     clock_->push(decision.end, EventClass::kFlowEnd, decision.flow, decision.generation);
   }
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <exception>
-#include <numeric>
 #include <thread>
 
 #include "execute/host/signal.hpp"
@@ -14,22 +13,6 @@ namespace {
 // How often the thread that started the run looks at it.
 constexpr Time kWatch = 5 * kMillisecond;
 
-// Messages by one of their ends, as rows of a table.
-template <typename End>
-void make_rows(const std::vector<P2pMessage>& messages, std::size_t tasks, End&& end,
-               std::vector<std::uint32_t>& start, std::vector<MessageIndex>& rows) {
-  start.assign(tasks + 1, 0);
-  for (const P2pMessage& message : messages) {
-    ++start[end(message) + 1];
-  }
-  std::partial_sum(start.begin(), start.end(), start.begin());
-  rows.resize(messages.size());
-  std::vector<std::uint32_t> at(start.begin(), start.end() - 1);
-  for (MessageIndex message = 0; message < messages.size(); ++message) {
-    rows[at[end(messages[message])]++] = message;
-  }
-}
-
 }  // namespace
 
 HostRun::HostRun(const ExecutionJob& job, const HostOptions& options, OpBodies* bodies,
@@ -37,31 +20,12 @@ HostRun::HostRun(const ExecutionJob& job, const HostOptions& options, OpBodies* 
     : job_(job), options_(options), bodies_(bodies), board_(board), clock_(clock) {
   if (bodies == nullptr && options.move_bytes) {
     const auto& messages = job.program.messages;
-    make_rows(
-        messages, job.graph.size(), [](const P2pMessage& m) { return m.producer; }, sent_start_,
-        sent_);
-    make_rows(
-        messages, job.graph.size(), [](const P2pMessage& m) { return m.consumer; }, received_start_,
-        received_);
+    sent_ = MessageRows(messages, job.graph.size(), &P2pMessage::producer);
+    received_ = MessageRows(messages, job.graph.size(), &P2pMessage::consumer);
   }
   for (WorkerIndex worker = 0; worker < board.workers().size(); ++worker) {
     threads_.push_back({worker, CopyBuffers(largest_copy(board.workers()[worker])), {}, {}, 0});
   }
-}
-
-std::span<const MessageIndex> HostRun::sent_by(OpIndex op) const {
-  if (sent_.empty()) {
-    return {};
-  }
-  return std::span(sent_).subspan(sent_start_[op], sent_start_[op + 1] - sent_start_[op]);
-}
-
-std::span<const MessageIndex> HostRun::received_by(OpIndex op) const {
-  if (received_.empty()) {
-    return {};
-  }
-  return std::span(received_).subspan(received_start_[op],
-                                      received_start_[op + 1] - received_start_[op]);
 }
 
 // Bytes that an offload or reload moves, or that an op receives.
@@ -71,7 +35,7 @@ Bytes HostRun::copied_by(OpIndex op) const {
     return graph.memory_at_start.empty() ? 0 : graph.memory_at_start[op] - graph.memory_at_end[op];
   }
   Bytes bytes = 0;
-  for (const MessageIndex message : received_by(op)) {
+  for (const MessageIndex message : received_.of(op)) {
     bytes += graph.boundary_bytes[job_.program.messages[message].boundary];
   }
   return bytes;
@@ -254,7 +218,7 @@ bool HostRun::run_op(BoardLock& lock, Thread& thread, const Command& command) {
 // The time of an op, in which it reads what it received, moves bytes and writes what it sends.
 void HostRun::pass_time(BoardLock& lock, Thread& thread, OpIndex op) {
   thread.incoming.clear();
-  for (const MessageIndex message : received_by(op)) {
+  for (const MessageIndex message : received_.of(op)) {
     thread.incoming.push_back(board_.received(message));
   }
   const bool by_flow = board_.begin(op, thread.worker);
@@ -263,7 +227,7 @@ void HostRun::pass_time(BoardLock& lock, Thread& thread, OpIndex op) {
   const std::string wrong = check_incoming(thread, op);
   move_bytes(thread, op, deadline);
   thread.outgoing.clear();
-  for (const MessageIndex message : sent_by(op)) {
+  for (const MessageIndex message : sent_.of(op)) {
     thread.outgoing.push_back(make_note(op, job_.program.messages[message].consumer,
                                         op_of(job_.graph, job_.schedule, op)));
   }
@@ -273,13 +237,13 @@ void HostRun::pass_time(BoardLock& lock, Thread& thread, OpIndex op) {
     board_.fail(infeasible("internal error: " + wrong));
   }
   for (std::size_t i = 0; i < thread.outgoing.size(); ++i) {
-    board_.send(thread.outgoing[i], sent_by(op)[i]);
+    board_.send(thread.outgoing[i], sent_.of(op)[i]);
   }
 }
 
 std::string HostRun::check_incoming(Thread& thread, OpIndex op) const {
   for (std::size_t i = 0; i < thread.incoming.size(); ++i) {
-    std::string wrong = check_note(thread.incoming[i], job_.program.messages[received_by(op)[i]],
+    std::string wrong = check_note(thread.incoming[i], job_.program.messages[received_.of(op)[i]],
                                    job_.schedule, job_.graph);
     if (!wrong.empty()) {
       return wrong;

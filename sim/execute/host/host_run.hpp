@@ -1,12 +1,12 @@
 // One run of a program on threads: what each thread does with the commands of its stream.
 #pragma once
 
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "execute/host/board.hpp"
+#include "execute/host/message_rows.hpp"
 #include "execute/host/run_clock.hpp"
 #include "stagecraft/execute/host_backend.hpp"
 
@@ -40,18 +40,13 @@ class HostRun {
   [[nodiscard]] Bytes largest_copy(const Board::Worker& worker) const;
   [[nodiscard]] Bytes copied_by(OpIndex op) const;
 
-  [[nodiscard]] std::span<const MessageIndex> sent_by(OpIndex op) const;
-  [[nodiscard]] std::span<const MessageIndex> received_by(OpIndex op) const;
-
   const ExecutionJob& job_;
   const HostOptions& options_;
   OpBodies* bodies_;
   Board& board_;
   RunClock& clock_;
   std::vector<Thread> threads_;
-  // [tasks+1] row starts, and the messages that each task sends and receives.
-  std::vector<std::uint32_t> sent_start_, received_start_;
-  std::vector<MessageIndex> sent_, received_;
+  MessageRows sent_, received_;  // by producer, by consumer; empty if notes are not asked for
   bool interrupted_ = false;
 };
 

@@ -116,10 +116,24 @@ void RealClock::wait(BoardLock& lock, WorkerIndex worker, Time until) {
     --active_;
     look_for_end();
   }
-  unlock(lock);
-  at.signal.wait(kNever, crowded_ ? 0 : kTurning);
-  lock.lock();
+  wait_for_release(lock, worker);
   ++at.wakes;
+}
+
+// Until somebody raises the worker's signal. If it is known when that will be, the thread is awake
+// by then, so that nobody has to wake it.
+void RealClock::wait_for_release(BoardLock& lock, WorkerIndex worker) {
+  const Board::Worker& what = board_.workers()[worker];
+  const Time expected =
+      what.held == HeldBy::kEvent && what.event != kNoEvent ? board_.expected(what.event) : kNever;
+  Worker& at = *workers_[worker];
+  unlock(lock);
+  const bool hinted = expected != kNever && expected + kTurning > now();
+  if (!hinted ||
+      !at.timer.wait(at.signal, origin_ + expected, HostWait::kSleep, crowded_, kTurning)) {
+    at.signal.wait(kNever, crowded_ || hinted ? 0 : kTurning);
+  }
+  lock.lock();
 }
 
 void RealClock::pass(BoardLock& lock, WorkerIndex worker, Time deadline) {

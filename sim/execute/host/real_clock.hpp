@@ -26,6 +26,7 @@ class RealClock : public RunClock {
             std::uint32_t generation) override;
   void look_at(std::int32_t device) override { board_.look_at_memory(device); }
   void released(WorkerIndex worker) override;
+  void hinted(WorkerIndex worker) override { to_wake_.push_back(worker); }
   void stop() override;
 
   void start(BoardLock& lock) override;
@@ -54,6 +55,7 @@ class RealClock : public RunClock {
     }
   };
 
+  void wait_for_release(BoardLock& lock, WorkerIndex worker);
   void run_courier();
   void look_for_end();
 

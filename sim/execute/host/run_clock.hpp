@@ -42,6 +42,8 @@ class RunClock {
   virtual void look_at(std::int32_t device) = 0;
   /// What the worker is held by is there, or it is known when it will be.
   virtual void released(WorkerIndex worker) = 0;
+  /// It became known when that will probably be (Board::expected).
+  virtual void hinted(WorkerIndex worker) = 0;
   /// Everybody shall wake and leave.
   virtual void stop() = 0;
 

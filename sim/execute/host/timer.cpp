@@ -17,7 +17,7 @@ void sharpen_timer() {
   prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 }
 
-bool Timer::wait(Signal& signal, Time deadline, HostWait wait, bool crowded) {
+bool Timer::wait(Signal& signal, Time deadline, HostWait wait, bool crowded, Time longer) {
   Time now = monotonic_now();
   if (wait == HostWait::kSleep && deadline - now > margin_) {
     const Time wake = deadline - margin_;
@@ -27,7 +27,7 @@ bool Timer::wait(Signal& signal, Time deadline, HostWait wait, bool crowded) {
     now = monotonic_now();
     learn(now - wake);
   }
-  while (now < deadline) {
+  while (now < deadline + longer) {
     if (signal.take()) {
       return true;
     }

@@ -15,8 +15,9 @@ void sharpen_timer();
 class Timer {
  public:
   /// Waits until the monotonic time `deadline`, or until somebody raises the signal (true).
-  /// `crowded`: others may want the core while this thread turns.
-  bool wait(Signal& signal, Time deadline, HostWait wait, bool crowded);
+  /// `crowded`: others may want the core while this thread turns. Turns for `longer` ns beyond the
+  /// deadline before it gives up.
+  bool wait(Signal& signal, Time deadline, HostWait wait, bool crowded, Time longer = 0);
 
  private:
   void learn(Time late);

@@ -23,6 +23,7 @@ class VirtualClock : public RunClock {
             std::uint32_t generation) override;
   void look_at(std::int32_t device) override;
   void released(WorkerIndex /*worker*/) override {}  // its device is looked at
+  void hinted(WorkerIndex /*worker*/) override {}
   void stop() override;
 
   void start(BoardLock& lock) override;
