@@ -316,7 +316,7 @@ VeeCandidate polish(const VeeCosts& costs, std::vector<VeeCandidate> candidates)
   const std::int64_t each = static_cast<std::int64_t>(costs.passes()) * costs.devices;
   const std::int64_t effort = costs.in_slots() ? kPolishPassesInSlots : kPolishPasses;
   const auto evaluations =
-      static_cast<std::int32_t>(std::clamp<std::int64_t>(effort / each, 8, 2'000));
+      static_cast<std::int32_t>(std::clamp<std::int64_t>(effort / each, 8, 4'000));
   const auto better = [](const VeeCandidate& a, const VeeCandidate& b) {
     return a.figures.better_than(b.figures);
   };
