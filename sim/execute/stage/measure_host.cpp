@@ -154,6 +154,7 @@ class HostMeasuring {
       timed();
     }
     std::vector<Time> times;
+    times.reserve(static_cast<std::size_t>(options_.repeat));
     for (std::int32_t i = 0; i < options_.repeat; ++i) {
       times.push_back(timed());
     }
@@ -171,6 +172,7 @@ class HostMeasuring {
   [[nodiscard]] std::vector<std::unique_ptr<HostRig>> rigs_for(const Op& shape,
                                                                std::int32_t count) {
     std::vector<std::unique_ptr<HostRig>> rigs;
+    rigs.reserve(static_cast<std::size_t>(count));
     for (std::int32_t i = 0; i < count; ++i) {
       rigs.push_back(std::make_unique<HostRig>(*tensor_, model_, pipeline_, shape));
     }
