@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <optional>
+#include <memory>
 
 #include "execute/gpu/gpu_program.hpp"
 #include "execute/gpu/gpu_run.hpp"
@@ -96,6 +96,7 @@ class StageGpuBackend final : public GpuBackend {
           explain_stop(job.program, job.schedule, job.graph, job.costs, stop_point(job.program))};
     }
     std::vector<std::int32_t> gpus;
+    gpus.reserve(partitions_.size());
     for (const GpuPartition& partition : partitions_) {
       gpus.push_back(partition.gpu);
     }
@@ -120,7 +121,7 @@ class StageGpuBackend final : public GpuBackend {
 
   [[nodiscard]] Result<std::vector<float>> gradients(std::int32_t stage,
                                                      Direction direction) override {
-    STAGECRAFT_CHECK(ready_.has_value(), "gradients after a run");
+    STAGECRAFT_CHECK(ready_ != nullptr, "gradients after a run");
     for (std::size_t d = 0; d < ready_->devices.size(); ++d) {
       for (std::size_t r = 0; r < ready_->devices[d].replicas.size(); ++r) {
         const StageReplica& replica = ready_->devices[d].replicas[r];
@@ -144,7 +145,7 @@ class StageGpuBackend final : public GpuBackend {
   // Memory, queues and events stay from one run of a program to the next.
   Diagnostics make_ready(const ExecutionJob& job) {
     const std::uint64_t key = key_of(job);
-    if (ready_.has_value() && key == key_) {
+    if (ready_ != nullptr && key == key_) {
       return {};
     }
     ready_.reset();
@@ -160,7 +161,7 @@ class StageGpuBackend final : public GpuBackend {
     if (!ready) {
       return ready.failures();
     }
-    ready_ = std::move(*ready);
+    ready_ = std::make_unique<GpuProgram>(std::move(*ready));
     key_ = key;
     return {};
   }
@@ -185,7 +186,7 @@ class StageGpuBackend final : public GpuBackend {
   bool divided_;
   std::vector<GpuPartition> partitions_;
   std::int32_t element_;
-  std::optional<GpuProgram> ready_;
+  std::unique_ptr<GpuProgram> ready_;
   std::uint64_t key_ = 0;
   GpuRunState state_;
   bool stuck_ = false;
