@@ -188,6 +188,9 @@ infeasible() {
 # Four devices, eight micro-batches, ops of a millisecond or more.
 real=(--set time_unit=ms --runs 1 --iterations 2)
 
+# True where `--backend cuda` would find a GPU.
+gpu_here() { command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q GPU; }
+
 execute() {
   cd "$folder" || return
   run 0 execute "$unit" --backend host "${real[@]}" --json a.json --trace a.trace --html a.html --svg a.svg
@@ -251,6 +254,10 @@ execute_wrong() {
   run 3 execute "$deadlock" --backend host --anyway --watchdog 300ms --runs 1 --json a.json
   check "a deadlock is found by the watchdog" has "$err" "deadlock: "
   check "its words are in the record" test "$(grep -c '"message": "deadlock: ' a.json)" = 2
+  if ! gpu_here; then
+    run 2 execute "$unit" --backend cuda
+    check "what a GPU takes" has "$err" "CUDA"
+  fi
 }
 
 interrupt() {
@@ -295,6 +302,10 @@ YAML
   run 2 calibrate "$unit" --device host --out b.yaml
   check "no model to measure" has "$err" "no section 'execute'"
   check "and nothing written" test ! -e b.yaml
+  if ! gpu_here; then
+    run 2 calibrate tiny.yaml --device cuda --out b.yaml
+    check "what a GPU takes" has "$err" "CUDA"
+  fi
 }
 
 adaptis() {

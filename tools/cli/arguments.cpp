@@ -109,7 +109,7 @@ void add_execute(Parser& parser) {
                   "host: one thread per device; cuda: streams of one or several GPUs")
       ->type_name("host|cuda")
       ->required()
-      ->check(CLI::IsMember({"host"}));
+      ->check(CLI::IsMember({"host", "cuda"}));
   CLI::Option* one = command.add_option("--schedule", arguments.schedule,
                                         "schedule instead of the scenario's own");
   one->type_name("NAME");
@@ -157,7 +157,7 @@ void add_calibrate(Parser& parser) {
   command.add_option("--device", machine.backend, "where to measure")
       ->type_name("host|cuda")
       ->required()
-      ->check(CLI::IsMember({"host"}));
+      ->check(CLI::IsMember({"host", "cuda"}));
   command.add_option("--out", machine.out, "scenario with explicit costs to write")
       ->type_name("FILE")
       ->required();

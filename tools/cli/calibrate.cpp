@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "commands.hpp"
+#include "execution_backend.hpp"
 #include "exit_status.hpp"
 #include "interrupt.hpp"
 #include "output.hpp"
@@ -19,7 +20,7 @@ namespace stagecraft::cli {
 namespace {
 
 Result<Measurement> measure(const Arguments& arguments, const Scenario& scenario,
-                            const StageModel& model) {
+                            const StageModel& model, const Machine& machine) {
   const Interrupt interrupt;
   Progress progress(0);
   MeasureOptions options;
@@ -30,7 +31,9 @@ Result<Measurement> measure(const Arguments& arguments, const Scenario& scenario
   options.progress = [&](std::size_t done, std::size_t of) {
     progress.at(done, of, arguments.machine.backend);
   };
-  Result<Measurement> measured = measure_host(model, scenario.pipeline, options);
+  Result<Measurement> measured =
+      machine.gpus() == nullptr ? measure_host(model, scenario.pipeline, options)
+                                : measure_gpu(*machine.gpus(), model, scenario.pipeline, options);
   progress.clear();
   if (Interrupt::requested() || (measured && measured->interrupted)) {
     fmt::print(stderr, "interrupted: nothing written\n");
@@ -87,7 +90,11 @@ int run_calibrate(const Arguments& arguments) {
   if (both_out) {
     return fail({bad_input("two results on standard output, expected one `-` at most")});
   }
-  const Result<Measurement> measured = measure(arguments, *scenario, *model);
+  const Result<Machine> machine = Machine::open(arguments.machine);
+  if (!machine) {
+    return fail(machine.failures());
+  }
+  const Result<Measurement> measured = measure(arguments, *scenario, *model, *machine);
   if (!measured) {
     return fail(measured.failures());
   }

@@ -3,12 +3,20 @@
 #include <utility>
 
 #include "stagecraft/execute/blas_bodies.hpp"
+#include "stagecraft/execute/gpu_backend.hpp"
 
 namespace stagecraft::cli {
 
 Result<Machine> Machine::open(const MachineArguments& arguments) {
   Machine machine;
   machine.arguments_ = arguments;
+  if (arguments.backend == "cuda") {
+    Result<std::unique_ptr<GpuApi>> api = open_cuda();
+    if (!api) {
+      return api.failures();
+    }
+    machine.api_ = std::move(api).value();
+  }
   return machine;
 }
 
@@ -28,7 +36,20 @@ Result<OpenBackend> Machine::backend_for(const Scenario& scenario, const Pipelin
     return model.failures();
   }
   open.model = std::make_unique<StageModel>(std::move(model).value());
-  open.backend = make_blas_backend(*open.model);
+  if (api_ == nullptr) {
+    open.backend = make_blas_backend(*open.model);
+    return open;
+  }
+  GpuOptions options;
+  options.use = arguments_.gpus == "whole"     ? GpuUse::kWhole
+                : arguments_.gpus == "divided" ? GpuUse::kDivided
+                                               : GpuUse::kAuto;
+  options.graphs = !arguments_.no_graphs;
+  auto backend = make_gpu_backend(*api_, *open.model, pipeline, options);
+  if (!backend) {
+    return backend.failures();
+  }
+  open.backend = std::move(backend).value();
   return open;
 }
 
