@@ -1,4 +1,5 @@
 """Errors, rankings and the table."""
+import json
 import unittest
 
 import support  # noqa: F401
@@ -70,6 +71,15 @@ class Rows(unittest.TestCase):
     def test_memory_as_accounted_where_nothing_was_held(self):
         done = record.done_row({}, self.result(comparison={"peak_memory_error": 0.02}))
         self.assertEqual(done["memory_error"], 0.02)
+
+
+class Text(unittest.TestCase):
+    def test_reads_back_and_has_a_line_per_row(self):
+        value = {"a": 1, "machine": {"device": "µ"}, "rows": [{"x": 1.5}, {"x": None}], "none": [],
+                 "words": ["b", "c"]}
+        text = record.text_of(value)
+        self.assertEqual(json.loads(text), value)
+        self.assertEqual(len(text.splitlines()), 7)
 
 
 class Names(unittest.TestCase):

@@ -27,11 +27,23 @@ def free_path(folder, device, day):
     return folder / file_name(device, day, taken)
 
 
+def text_of(record):
+    """JSON with one line for every key, and for every entry of a list of maps."""
+    lines = []
+    for key, value in record.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            entries = ",\n  ".join(json.dumps(entry, ensure_ascii=False) for entry in value)
+            lines.append(f'{json.dumps(key)}: [\n  {entries}]')
+        else:
+            lines.append(f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}")
+    return "{" + ",\n ".join(lines) + "}\n"
+
+
 def write(path, record):
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.write_text(text_of(record), encoding="utf-8")
     part.replace(path)
 
 
