@@ -8,7 +8,8 @@
 namespace stagecraft {
 namespace {
 
-/// Closes the library when the last user is gone.
+/// Gives the library back when the last user is gone. It stays in memory even so (RTLD_NODELETE): it
+/// registers device code with the driver, and partitions are made and unmade all the time.
 struct Loaded {
   CublasLtLibrary calls;
   void* handle = nullptr;
@@ -45,7 +46,7 @@ Result<std::shared_ptr<const CublasLtLibrary>> open_cublaslt() {
   void* handle = nullptr;
   std::string why;
   for (const std::string& name : candidates()) {
-    handle = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+    handle = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (handle != nullptr) {
       break;
     }

@@ -29,7 +29,7 @@ struct CublasLtLibrary {
 };
 
 /// Looks where the dynamic loader looks (LD_LIBRARY_PATH, ldconfig), then in the toolkit that the
-/// program was built with. The library stays loaded as long as the result lives.
+/// program was built with. The library stays loaded until the program ends.
 [[nodiscard]] Result<std::shared_ptr<const CublasLtLibrary>> open_cublaslt();
 
 }  // namespace stagecraft

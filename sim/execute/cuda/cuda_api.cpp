@@ -20,8 +20,18 @@ CudaApi::~CudaApi() {
 bool CudaApi::ok(const char* call, cudaError_t status) {
   if (status != cudaSuccess) {
     errors_.note(call, cudaGetErrorString(status));
+    static_cast<void>(cudaGetLastError());  // noted; libraries that peek shall not see it again
   }
   return status == cudaSuccess;
+}
+
+// The runtime keeps "not ready", an answer, as its last error; whoever peeks would take it for one.
+bool CudaApi::still_running(cudaError_t status) {
+  if (status != cudaErrorNotReady) {
+    return false;
+  }
+  static_cast<void>(cudaGetLastError());
+  return true;
 }
 
 bool CudaApi::ok(const char* call, CUresult status) {
@@ -101,7 +111,7 @@ bool CudaApi::reached(GpuEvent event) {
   }
   activate(events_[event].partition);
   const cudaError_t status = cudaEventQuery(events_[event].event);
-  if (status == cudaErrorNotReady) {
+  if (still_running(status)) {
     if (channels_ != nullptr) {
       channels_->check();
     }
@@ -273,7 +283,7 @@ Diagnostics CudaApi::synchronize(Time limit) {
     while (!abandoned_ && !errors_.any()) {
       activate(stream.partition);
       const cudaError_t status = cudaStreamQuery(stream.stream);
-      if (status != cudaErrorNotReady) {
+      if (!still_running(status)) {
         ok("cudaStreamQuery", status);
         break;
       }

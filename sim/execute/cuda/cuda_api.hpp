@@ -68,7 +68,8 @@ class CudaApi final : public GpuApi {
   struct Partition {
     GpuPartition info;
     CUcontext context = nullptr;
-    CUgreenCtx green = nullptr;  // null: a whole GPU
+    CUgreenCtx green = nullptr;   // null: a whole GPU
+    CUcontext primary = nullptr;  // of a green context's GPU
     std::unique_ptr<CudaTensorOps> ops;
     Bytes held = 0;
   };
@@ -88,6 +89,7 @@ class CudaApi final : public GpuApi {
   // Every call goes through one of these: false, and kept, if it failed.
   bool ok(const char* call, cudaError_t status);
   bool ok(const char* call, CUresult status);
+  [[nodiscard]] static bool still_running(cudaError_t status);
   [[nodiscard]] Diagnostics failure();
 
   void activate(std::int32_t partition);
@@ -95,7 +97,7 @@ class CudaApi final : public GpuApi {
   [[nodiscard]] Diagnostics check_gpu(std::int32_t gpu, std::int32_t count) const;
   [[nodiscard]] bool make_primary(std::int32_t gpu, CUcontext& context);
   [[nodiscard]] Result<std::vector<CUdevResource>> split(std::int32_t gpu, std::int32_t count);
-  [[nodiscard]] bool make_green(std::int32_t gpu, CUdevResource& resource);
+  [[nodiscard]] bool make_green(std::int32_t gpu, CUcontext primary, CUdevResource& resource);
   void connect_peers();
   [[nodiscard]] Result<std::vector<GpuPartition>> finish_partitions();
   [[nodiscard]] Result<CudaChannels*> channels();

@@ -73,11 +73,12 @@ Result<std::vector<CUdevResource>> CudaApi::split(std::int32_t gpu, std::int32_t
       fmt::format("at most {} partitions fit", most));
 }
 
-bool CudaApi::make_green(std::int32_t gpu, CUdevResource& resource) {
+bool CudaApi::make_green(std::int32_t gpu, CUcontext primary, CUdevResource& resource) {
   CUdevice device = 0;
   CUdevResourceDesc description = nullptr;
   Partition partition;
   partition.info = {gpu, static_cast<std::int32_t>(resource.sm.smCount)};
+  partition.primary = primary;
   if (!ok("cuDeviceGet", driver_.device(&device, gpu)) ||
       !ok("cuDevResourceGenerateDesc", driver_.describe(&description, &resource, 1)) ||
       !ok("cuGreenCtxCreate", driver_.green_create(&partition.green, description, device,
@@ -110,7 +111,7 @@ Result<std::vector<GpuPartition>> CudaApi::divide(std::int32_t gpu, std::int32_t
     return groups.failures();
   }
   for (CUdevResource& group : *groups) {
-    if (!make_green(gpu, group)) {
+    if (!make_green(gpu, primary, group)) {
       return failure();
     }
   }
@@ -192,6 +193,7 @@ void CudaApi::reset() {
     return;
   }
   channels_.reset();
+  active_ = -1;  // NCCL may leave another context current
   for (const Graph& graph : graphs_) {
     activate(graph.partition);
     ok("cudaGraphExecDestroy", cudaGraphExecDestroy(graph.exec));
@@ -222,8 +224,8 @@ void CudaApi::reset() {
   host_memory_.clear();
   for (const Partition& partition : partitions_) {
     if (partition.green != nullptr) {
-      // Not while it is current.
-      ok("cudaSetDevice", cudaSetDevice(partition.info.gpu));
+      // Not while it is current. cudaSetDevice may think that nothing changes.
+      ok("cuCtxSetCurrent", driver_.set_current(partition.primary));
       ok("cuGreenCtxDestroy", driver_.green_destroy(partition.green));
     }
   }

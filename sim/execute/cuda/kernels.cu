@@ -130,10 +130,11 @@ cudaError_t load_lanes() {
 
 template <class Kernel>
 CudaTarget::Status CudaTarget::run(const LaunchGrid& grid, const Kernel& kernel) const {
-  run_kernel<<<static_cast<unsigned>(grid.blocks), static_cast<unsigned>(grid.threads), 0,
-               stream>>>(kernel);
-  // Peeks: an error that sticks stays for the synchronisation that reports it.
-  return cudaPeekAtLastError();
+  // Not <<<>>>, whose status is that of any earlier call, "not ready" of a query among them.
+  void* arguments[] = {const_cast<Kernel*>(&kernel)};
+  return cudaLaunchKernel(reinterpret_cast<const void*>(&run_kernel<Kernel>),
+                          dim3(static_cast<unsigned>(grid.blocks)),
+                          dim3(static_cast<unsigned>(grid.threads)), arguments, 0, stream);
 }
 
 CudaTarget::Status CudaTarget::clear(std::size_t bytes, void* at) const {
