@@ -133,6 +133,7 @@ bool FakeGpu::reached(GpuEvent event) {
   if (abandoned_ || !failure_.empty() || call("reached")) {
     return true;
   }
+  check_none_held();
   run_all();
   return events_[event].last == nullptr || events_[event].last->done;
 }
@@ -244,22 +245,43 @@ void FakeGpu::begin_capture(Queue queue) {
 Result<GpuGraph> FakeGpu::end_capture(Queue queue) {
   const bool fails = call("end_capture");
   lines_[queue].capturing = false;
-  if (fails) {
+  if (fails || refuse_captures_) {
     return injected("end_capture");
   }
   graphs_.push_back(std::move(lines_[queue].captured));
   return static_cast<GpuGraph>(graphs_.size() - 1);
 }
 
-void FakeGpu::launch(Queue queue, GpuGraph graph) {
-  if (call("launch")) {
-    return;
+bool FakeGpu::launch(Queue queue, GpuGraph graph) {
+  if (call("launch") || refuse_launches_) {
+    return false;
   }
   ++graphs_launched_;
   for (const std::shared_ptr<const Kernel>& kernel : graphs_[graph]) {
     Command command;
     command.kernel = kernel;
     lines_[queue].commands.push_back(std::move(command));
+  }
+  return true;
+}
+
+void FakeGpu::hold(Queue queue) {
+  if (!call("hold")) {
+    lines_[queue].held = true;
+  }
+}
+
+void FakeGpu::resume() {
+  for (Line& line : lines_) {
+    line.held = false;
+  }
+}
+
+void FakeGpu::check_none_held() {
+  for (const Line& line : lines_) {
+    if (line.held) {
+      problem("asking or waiting while a queue is held");
+    }
   }
 }
 
@@ -342,6 +364,7 @@ void FakeGpu::all_reduce(GpuReduction reduction, const std::vector<GpuSummand>& 
 
 Diagnostics FakeGpu::synchronize(Time) {
   call("synchronize");
+  check_none_held();
   if (failure_.empty()) {
     run_all();
     const bool idle = std::all_of(lines_.begin(), lines_.end(),

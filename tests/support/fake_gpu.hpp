@@ -4,7 +4,8 @@
 //     orders (vector clocks over every byte);
 //   - waits for events that were never recorded (CUDA ignores them);
 //   - memory outside of any allocation, or of another GPU, in a kernel;
-//   - events, queues and channels used on a partition that they do not belong to.
+//   - events, queues and channels used on a partition that they do not belong to;
+//   - asking or waiting while a queue is held.
 // Time: a command of a queue starts when the one before it has ended, and after what it waits for;
 // queues never slow one another down. Calls can be made to fail, commands to hang.
 #pragma once
@@ -43,6 +44,9 @@ class FakeGpu final : public GpuApi {
   /// Calls so far, and the one (from 1) that shall fail.
   [[nodiscard]] std::size_t calls() const { return calls_; }
   void fail_at(std::size_t call) { fail_at_ = call; }
+  /// Captures fail, or launches of graphs do; nothing else.
+  void refuse_captures() { refuse_captures_ = true; }
+  void refuse_launches() { refuse_launches_ = true; }
   /// The given command of all that are run (from 1) never ends.
   void hang_at(std::size_t command) { hang_at_ = command; }
   [[nodiscard]] std::size_t commands_run() const { return commands_run_; }
@@ -69,7 +73,9 @@ class FakeGpu final : public GpuApi {
   [[nodiscard]] TensorOps& tensor_ops(std::int32_t partition) override;
   void begin_capture(Queue queue) override;
   [[nodiscard]] Result<GpuGraph> end_capture(Queue queue) override;
-  void launch(Queue queue, GpuGraph graph) override;
+  [[nodiscard]] bool launch(Queue queue, GpuGraph graph) override;
+  void hold(Queue queue) override;
+  void resume() override;
   [[nodiscard]] Result<std::vector<GpuChannel>> create_channels(
       const std::vector<GpuChannelEnds>& ends) override;
   void exchange(Queue queue, const std::vector<GpuExchange>& members) override;
@@ -159,6 +165,7 @@ class FakeGpu final : public GpuApi {
     Time time = 0;
     VectorTime clock;
     bool hangs = false;
+    bool held = false;
     bool capturing = false;
     std::vector<std::shared_ptr<const Kernel>> captured;
   };
@@ -179,6 +186,7 @@ class FakeGpu final : public GpuApi {
   void check(Queue queue, const Kernel& kernel);
   void tick(Queue queue);
   void join_lines();
+  void check_none_held();
   void run_all();
   bool step(Queue queue);
   bool step_group(Queue queue, Command& command);
@@ -190,7 +198,7 @@ class FakeGpu final : public GpuApi {
   std::string failure_;
   std::size_t calls_ = 0, fail_at_ = 0, commands_run_ = 0, hang_at_ = 0, graphs_launched_ = 0;
   std::size_t waits_ = 0, forget_wait_ = 0;
-  bool abandoned_ = false;
+  bool abandoned_ = false, refuse_captures_ = false, refuse_launches_ = false;
   std::vector<Partition> partitions_;
   std::vector<Line> lines_;
   std::vector<Event> events_;

@@ -66,7 +66,7 @@ void FakeGpu::run_all() {
 // Runs the first command of a queue if it can.
 bool FakeGpu::step(Queue queue) {
   Line& line = lines_[queue];
-  if (line.hangs) {
+  if (line.hangs || line.held) {
     return false;
   }
   Command& command = line.commands.front();

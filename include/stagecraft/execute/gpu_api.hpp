@@ -110,9 +110,18 @@ class GpuApi {
   /// Records what is issued to `queue` until end_capture as one graph instead of running it: ops
   /// and copies only, that ran before without (the first launch of a kernel loads its code).
   /// Launched on the queue it was captured from.
+  /// A capture that fails has run nothing and is no failure of anything else: issue directly then.
   virtual void begin_capture(Queue queue) = 0;
   [[nodiscard]] virtual Result<GpuGraph> end_capture(Queue queue) = 0;
-  virtual void launch(Queue queue, GpuGraph graph) = 0;
+  /// False if the graph was refused: nothing was issued then.
+  [[nodiscard]] virtual bool launch(Queue queue, GpuGraph graph) = 0;
+
+  /// Holds up what is issued to the queue from now on, until resume: so that it then runs without
+  /// waiting for the host. In between only calls that issue, with kernels that ran before, and no
+  /// more than a driver's queue takes (about a thousand).
+  virtual void hold(Queue queue) = 0;
+  /// Lets all queues go that were held.
+  virtual void resume() = 0;
 
   /// Called once after whole, with all channels: sets up every connection, so that later one side
   /// of a message can be issued long before the other without blocking the thread.

@@ -8,8 +8,8 @@
 namespace stagecraft {
 namespace {
 
-/// Gives the library back when the last user is gone. It stays in memory even so (RTLD_NODELETE): it
-/// registers device code with the driver, and partitions are made and unmade all the time.
+/// Gives the library back when the last user is gone. It stays in memory even so (RTLD_NODELETE):
+/// it registers device code with the driver, and partitions are made and unmade all the time.
 struct Loaded {
   CublasLtLibrary calls;
   void* handle = nullptr;

@@ -202,19 +202,37 @@ Result<GpuGraph> CudaApi::end_capture(Queue queue) {
     return failure();
   }
   cudaGraphExec_t exec = nullptr;
-  const bool made = ok("cudaGraphInstantiate", cudaGraphInstantiate(&exec, graph, 0)) &&
+  const bool made = !errors_.any() &&  // of what was to be captured
+                    ok("cudaGraphInstantiate", cudaGraphInstantiate(&exec, graph, 0)) &&
                     ok("cudaGraphUpload", cudaGraphUpload(exec, streams_[queue].stream));
   ok("cudaGraphDestroy", cudaGraphDestroy(graph));
   if (!made || errors_.any()) {
+    if (exec != nullptr) {
+      static_cast<void>(cudaGraphExecDestroy(exec));
+    }
     return failure();
   }
   graphs_.push_back({exec, streams_[queue].partition});
   return static_cast<GpuGraph>(graphs_.size() - 1);
 }
 
-void CudaApi::launch(Queue queue, GpuGraph graph) {
+// What is wrong beyond the graph itself shows in what is issued instead.
+bool CudaApi::launch(Queue queue, GpuGraph graph) {
   activate(streams_[queue].partition);
-  ok("cudaGraphLaunch", cudaGraphLaunch(graphs_[graph].exec, streams_[queue].stream));
+  if (cudaGraphLaunch(graphs_[graph].exec, streams_[queue].stream) == cudaSuccess) {
+    return true;
+  }
+  static_cast<void>(cudaGetLastError());
+  return false;
+}
+
+void CudaApi::hold(Queue queue) {
+  activate(streams_[queue].partition);
+  ok("cudaLaunchHostFunc", cudaLaunchHostFunc(streams_[queue].stream, Gate::pass, gate_->ticket()));
+}
+
+void CudaApi::resume() {
+  gate_->open();
 }
 
 Result<CudaChannels*> CudaApi::channels() {

@@ -18,6 +18,7 @@
 #include "execute/cuda/cuda_channels.hpp"
 #include "execute/cuda/cuda_tensor_ops.hpp"
 #include "execute/cuda/driver_calls.hpp"
+#include "execute/cuda/gate.hpp"
 #include "stagecraft/execute/gpu_api.hpp"
 
 namespace stagecraft {
@@ -50,7 +51,9 @@ class CudaApi final : public GpuApi {
 
   void begin_capture(Queue queue) override;
   [[nodiscard]] Result<GpuGraph> end_capture(Queue queue) override;
-  void launch(Queue queue, GpuGraph graph) override;
+  [[nodiscard]] bool launch(Queue queue, GpuGraph graph) override;
+  void hold(Queue queue) override;
+  void resume() override;
 
   [[nodiscard]] Result<std::vector<GpuChannel>> create_channels(
       const std::vector<GpuChannelEnds>& ends) override;
@@ -114,6 +117,7 @@ class CudaApi final : public GpuApi {
   std::vector<std::pair<void*, std::int32_t>> memory_;  // with its partition
   std::vector<void*> host_memory_;
   std::unique_ptr<CudaChannels> channels_;
+  std::unique_ptr<Gate> gate_ = std::make_unique<Gate>();
 };
 
 }  // namespace stagecraft

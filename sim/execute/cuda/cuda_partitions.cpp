@@ -230,6 +230,7 @@ void CudaApi::reset() {
     }
   }
   partitions_.clear();
+  gate_->forget();
   active_ = -1;
 }
 
@@ -243,6 +244,9 @@ void CudaApi::abandon() {
   }
   // Freeing waits for the GPU, which may never come to an end: what is there stays.
   static_cast<void>(channels_.release());
+  gate_->open();
+  static_cast<void>(gate_.release());
+  gate_ = std::make_unique<Gate>();
   for (Partition& partition : partitions_) {
     static_cast<void>(partition.ops.release());
   }

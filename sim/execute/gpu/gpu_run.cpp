@@ -48,15 +48,12 @@ Result<ExecutionRun> GpuRun::run() {
   result.end = result.start;
   result.transfer_start.assign(job_.program.messages.size(), kNever);
   result.transfer_end = result.transfer_start;
-  clear_gradients();
   if (graphs_ && state_.ran) {
     capture_all();
   }
-  if (failures_.empty()) {
-    failures_ = api_.synchronize();
-  }
-  if (!failures_.empty()) {
-    return failures_;
+  clear_gradients();  // whatever became of the captures
+  if (Diagnostics failed = api_.synchronize(); !failed.empty()) {
+    return failed;
   }
   start_clocks();
   issue_all();
@@ -86,17 +83,21 @@ Result<ExecutionRun> GpuRun::run() {
   result.held = ready_.held;
   result.counters = {{"ops launched as graphs", graph_launches_},
                      {"ops launched kernel by kernel", launches_},
+                     {"ops whose graph was refused", refused_},
                      {"graphs", static_cast<double>(state_.graphs.size())}};
   return result;
 }
 
-// All partitions' clocks start when the first does: nothing else runs then.
+// All partitions' clocks start when the first does: nothing else runs then. That one is held up
+// until the others wait for it; otherwise theirs would start when the host comes to them.
 void GpuRun::start_clocks() {
+  api_.hold(ready_.queues[0]);
   api_.record(ready_.queues[0], ready_.base[0]);
   for (std::size_t d = 1; d < ready_.devices.size(); ++d) {
     api_.wait(ready_.queues[d], ready_.base[0]);
     api_.record(ready_.queues[d], ready_.base[d]);
   }
+  api_.resume();
 }
 
 void GpuRun::issue_all() {

@@ -22,7 +22,8 @@ namespace stagecraft {
 
 /// What lasts from one run of a program to the next.
 struct GpuRunState {
-  std::map<std::vector<std::int64_t>, GpuGraph> graphs;  ///< by what an op computes on what
+  /// By what an op computes on what; kNone: the driver refused it, issue the op directly.
+  std::map<std::vector<std::int64_t>, GpuGraph> graphs;
   bool ran = false;        ///< every kernel was launched once, so captures may begin
   std::int32_t steps = 0;  ///< optimizer steps so far
 };
@@ -80,7 +81,6 @@ class GpuRun {
 
   bool stuck_ = false;
   bool interrupted_ = false;
-  Diagnostics failures_;
   std::vector<bool> recorded_;                // [events] in this run
   std::vector<std::deque<Command>> put_off_;  // [streams]
   std::size_t put_off_count_ = 0;
@@ -91,7 +91,7 @@ class GpuRun {
   std::vector<std::vector<Mark>> marks_;  // [streams]
   std::vector<std::size_t> passed_;       // [streams] marks seen to be reached
   std::vector<StageDevice> lanes_[2];     // [P] compute queue, second queue
-  double launches_ = 0.0, graph_launches_ = 0.0;
+  double launches_ = 0.0, graph_launches_ = 0.0, refused_ = 0.0;
 };
 
 }  // namespace stagecraft

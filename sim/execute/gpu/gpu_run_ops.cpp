@@ -66,12 +66,16 @@ void GpuRun::compute(OpIndex task) {
 void GpuRun::run_use(const PlannedUse& use, std::int32_t device, int lane) {
   const StageDevice& where = lanes_[lane][static_cast<std::size_t>(device)];
   if (graphs_ && state_.ran) {
-    api_.launch(where.queue, state_.graphs.at(graph_key(use, device, lane)));
-    ++graph_launches_;
-  } else {
-    run_planned(where, model_, job_.schedule.pipeline, use);
-    ++launches_;
+    GpuGraph& graph = state_.graphs.at(graph_key(use, device, lane));
+    if (graph != kNone && api_.launch(where.queue, graph)) {
+      ++graph_launches_;
+      return;
+    }
+    graph = kNone;
+    ++refused_;
   }
+  run_planned(where, model_, job_.schedule.pipeline, use);
+  ++launches_;
 }
 
 // All that the kernels of an op depend on: two ops with one key issue the same calls.
@@ -117,11 +121,7 @@ void GpuRun::capture_all() {
       api_.begin_capture(where.queue);
       run_planned(where, model_, job_.schedule.pipeline, uses[half]);
       const Result<GpuGraph> graph = api_.end_capture(where.queue);
-      if (!graph) {
-        failures_ = graph.failures();
-        return;
-      }
-      state_.graphs.emplace(std::move(key), *graph);
+      state_.graphs.emplace(std::move(key), graph ? *graph : kNone);
     }
   }
 }

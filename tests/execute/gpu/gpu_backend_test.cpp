@@ -1,4 +1,5 @@
 // Schedules train on a fake GPU: right gradients, no access that nothing orders, failures named.
+#include <algorithm>
 #include <set>
 #include <string>
 #include <string_view>
@@ -198,6 +199,32 @@ TEST_CASE("a failing call becomes a diagnostic that names it") {
       CHECK_MESSAGE(wrong.find(": injected failure") != std::string::npos, "call ", call, ": ",
                     wrong);
     }
+  }
+}
+
+TEST_CASE("ops whose graphs are refused are issued directly") {
+  const GeneratorInfo* info = find_generator("zbv");
+  REQUIRE(info != nullptr);
+  const Result<test::Generated> made = test::generate_small(*info, 2, 4, 1);
+  REQUIRE(made.ok());
+  for (const bool captures : {true, false}) {
+    Fixture f(made->schedule.pipeline, GpuUse::kDivided);
+    if (captures) {
+      f.gpu.refuse_captures();
+    } else {
+      f.gpu.refuse_launches();
+    }
+    const test::PreparedJob job =
+        test::prepare(made->schedule, made->costs, f.backend->transport());
+    CHECK(run_errors(f, job, 2, true) == "");
+    CHECK(f.gpu.graphs_launched() == 0);
+    const Result<ExecutionRun> run = f.backend->run(job.job());
+    REQUIRE(run.ok());
+    const auto refused =
+        std::find_if(run->counters.begin(), run->counters.end(),
+                     [](const auto& c) { return c.first == "ops whose graph was refused"; });
+    REQUIRE(refused != run->counters.end());
+    CHECK(refused->second > 0.0);
   }
 }
 
