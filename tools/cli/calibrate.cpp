@@ -1,6 +1,9 @@
 // stagecraft calibrate: measures every op of a scenario and writes it with explicit costs.
+#include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <utility>
+#include <vector>
 
 #include <fmt/core.h>
 
@@ -12,12 +15,28 @@
 #include "progress.hpp"
 #include "stagecraft/core/file.hpp"
 #include "stagecraft/execute/measure.hpp"
+#include "stagecraft/generators/generator.hpp"
 #include "stagecraft/report/calibration_report.hpp"
 #include "stagecraft/scenario/write.hpp"
 #include "stagecraft/version.hpp"
 
 namespace stagecraft::cli {
 namespace {
+
+/// The overlapped pairs of the schedules that have any and take this pipeline. Their places do not
+/// depend on costs.
+std::vector<Op> pairs_on(const Pipeline& pipeline) {
+  std::vector<Op> pairs;
+  for (const char* name : {"dualpipe", "dualpipev"}) {
+    const Result<Schedule> schedule =
+        generate(name, {pipeline, uniform_costs(pipeline, 1, 1, 1, 0), {}});
+    if (schedule) {
+      std::copy_if(schedule->ops.begin(), schedule->ops.end(), std::back_inserter(pairs),
+                   [](const Op& op) { return op.kind == OpKind::kOverlapped; });
+    }
+  }
+  return pairs;
+}
 
 Result<Measurement> measure(const Arguments& arguments, const Scenario& scenario,
                             const StageModel& model, const Machine& machine) {
@@ -27,6 +46,7 @@ Result<Measurement> measure(const Arguments& arguments, const Scenario& scenario
   options.repeat = arguments.machine.repeat;
   options.together = !arguments.machine.alone;
   options.costs_together = !arguments.machine.alone;
+  options.pairs = pairs_on(scenario.pipeline);
   options.interrupted = [] { return Interrupt::requested(); };
   options.progress = [&](std::size_t done, std::size_t of) {
     progress.at(done, of, arguments.machine.backend);

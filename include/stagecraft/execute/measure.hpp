@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "stagecraft/core/diagnostics.hpp"
+#include "stagecraft/core/op.hpp"
 #include "stagecraft/cost/cost_table.hpp"
 #include "stagecraft/execute/gpu_api.hpp"
 #include "stagecraft/execute/gpu_backend.hpp"
@@ -34,6 +35,7 @@ struct MeasuredOp {
   Sample alone;
   /// While all other devices run the same op over and over; count 0 if not measured.
   Sample together;
+  std::int32_t beside = -1;  ///< kOverlapped: the stage of the backward
 };
 
 struct MeasureOptions {
@@ -42,6 +44,9 @@ struct MeasureOptions {
   bool together = true;  ///< also measure with the other devices busy
   /// Which of the two goes into the costs.
   bool costs_together = true;
+  /// On GPUs: overlapped pairs (kOverlapped) of the schedules that the costs are for. They are
+  /// measured as they are; forwards in none of them beside a backward of their own stage.
+  std::vector<Op> pairs;
   std::function<bool()> interrupted;
   std::function<void(std::size_t done, std::size_t of)> progress;
 };
@@ -65,7 +70,7 @@ struct Measurement {
 [[nodiscard]] Result<Measurement> measure_host(const StageModel& model, const Pipeline& pipeline,
                                                const MeasureOptions& options = {});
 /// On the partitions that make_gpu_backend would make; the api is reset before and after. Ops are
-/// issued as graphs, pairs (a forward beside a backward of the same stage) on two queues.
+/// issued as graphs, pairs on two queues.
 [[nodiscard]] Result<Measurement> measure_gpu(GpuApi& api, const StageModel& model,
                                               const Pipeline& pipeline,
                                               const MeasureOptions& options = {},

@@ -48,12 +48,16 @@ Result<ExecutionRun> GpuRun::run() {
   result.end = result.start;
   result.transfer_start.assign(job_.program.messages.size(), kNever);
   result.transfer_end = result.transfer_start;
+  if (!state_.ran && ready_.program.transport == Transport::kPaired) {
+    load_kernels();
+  }
   if (graphs_ && state_.ran) {
     capture_all();
   }
   clear_gradients();  // whatever became of the captures
-  if (Diagnostics failed = api_.synchronize(); !failed.empty()) {
-    return failed;
+  failures_ = failures_.empty() ? api_.synchronize() : failures_;
+  if (!failures_.empty()) {
+    return failures_;
   }
   start_clocks();
   issue_all();

@@ -54,6 +54,8 @@ class GpuRun {
   void run_use(const PlannedUse& use, std::int32_t device, int lane);
   [[nodiscard]] std::vector<std::int64_t> graph_key(const PlannedUse& use, std::int32_t device,
                                                     int lane) const;
+  void load_kernels();
+  void load_kernels(int lane);
   void capture_all();
   void copy_block(const PlannedUse& use, std::int32_t device, Queue queue);
   bool meet(const Command& command);
@@ -81,6 +83,7 @@ class GpuRun {
 
   bool stuck_ = false;
   bool interrupted_ = false;
+  Diagnostics failures_;                      // of what comes before the run proper
   std::vector<bool> recorded_;                // [events] in this run
   std::vector<std::deque<Command>> put_off_;  // [streams]
   std::size_t put_off_count_ = 0;

@@ -1,5 +1,8 @@
 // What the commands of a run issue: ops, copies, messages, sums of gradients, optimizer steps.
 #include <algorithm>
+#include <set>
+#include <utility>
+#include <vector>
 
 #include "execute/gpu/gpu_run.hpp"
 #include "stagecraft/core/check.hpp"
@@ -102,6 +105,44 @@ std::vector<std::int64_t> GpuRun::graph_key(const PlannedUse& use, std::int32_t 
   const bool reads_input = use.op.unit.stage == 0 && use.op.kind == OpKind::kForward;
   key.push_back(reads_input ? m : -1);
   return key;
+}
+
+// The driver may load a kernel when it is first launched, and wait for what runs before it does. A
+// receive that waits for a send which is not issued yet would never let it go on: so one op of each
+// kind and shape comes before all messages.
+void GpuRun::load_kernels() {
+  for (std::size_t d = 0; d < ready_.devices.size(); ++d) {
+    const StageDevice& where = lanes_[0][d];
+    where.ops.zero(where.queue, static_cast<std::size_t>(ready_.plan.arena[d]), where.arena);
+  }
+  for (int lane = 0; lane < 2; ++lane) {
+    failures_ = failures_.empty() ? api_.synchronize() : failures_;
+    load_kernels(lane);
+  }
+  failures_ = failures_.empty() ? api_.synchronize() : failures_;
+}
+
+void GpuRun::load_kernels(int lane) {
+  const Pipeline& pipeline = job_.schedule.pipeline;
+  std::set<std::vector<std::int64_t>> done;
+  for (OpIndex task = 0; task < job_.graph.size(); ++task) {
+    const auto uses = ready_.plan.uses_of(task);
+    const auto half = static_cast<std::size_t>(lane);
+    if (is_copy(job_.graph.kind[task]) || uses.size() <= half) {
+      continue;
+    }
+    const PlannedUse& use = uses[half];
+    const std::int32_t m = pipeline.global_microbatch(use.op.unit.microbatch, use.op.direction);
+    const std::int32_t device = job_.graph.device[task];
+    std::vector<std::int64_t> shape{device, static_cast<std::int64_t>(use.op.kind),
+                                    use.op.unit.stage, pipeline.slices_of(m)};
+    for (std::int32_t slice = 0; slice <= use.op.unit.slice; ++slice) {
+      shape.push_back(model_.tokens_of(m, slice));
+    }
+    if (done.insert(std::move(shape)).second) {
+      run_planned(lanes_[lane][static_cast<std::size_t>(device)], model_, pipeline, use);
+    }
+  }
 }
 
 void GpuRun::capture_all() {

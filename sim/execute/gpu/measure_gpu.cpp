@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "execute/gpu/device_memory.hpp"
@@ -32,8 +35,9 @@ class GpuMeasuring {
       return rigs.failures();
     }
     rigs_ = std::move(*rigs);
-    steps_ = ops.size() + rigs_.size() + 4;
+    steps_ = ops.size() + most_pairs(ops) + rigs_.size() + 4;
     measure_ops(ops);
+    measure_pairs(ops);
     measure_messages();
     measure_host_copies(ops);
     measure_ends();
@@ -140,25 +144,76 @@ class GpuMeasuring {
         measured.together = op_together(op.op);
       }
       result_.ops.push_back(measured);
-      if (measured.kind == OpKind::kForward) {
-        measure_pair(op);
+    }
+  }
+
+  /// What a pair's time depends on: stage, tokens and context of its halves.
+  using Shape = std::array<std::int32_t, 3>;
+  [[nodiscard]] Shape shape_of(const Op& half) const {
+    const std::int32_t m = pipeline_.global_microbatch(half.unit.microbatch, half.direction);
+    Shape shape{half.unit.stage, model_.tokens_of(m, half.unit.slice), 0};
+    for (std::int32_t q = 0; q < half.unit.slice; ++q) {
+      shape[2] += model_.tokens_of(m, q);
+    }
+    return shape;
+  }
+
+  // Each combination once; forwards in no pair beside a backward of the same stage and size.
+  void measure_pairs(const std::vector<OpToMeasure>& ops) {
+    for (const Op& pair : options_.pairs) {
+      measure_pair(forward_half(pair), backward_half(pair));
+    }
+    for (const OpToMeasure& op : ops) {
+      if (op.op.kind == OpKind::kForward && pair_of(shape_of(op.op)) == nullptr) {
+        Op backward = op.op;
+        backward.kind = OpKind::kBackward;
+        measure_pair(op.op, backward);
       }
     }
   }
 
-  // A forward beside a backward of the same stage and size.
-  void measure_pair(const OpToMeasure& op) {
-    MeasureRig& rig = rig_of(op.op);
-    get_ready(rig, op.op);
-    MeasuredOp pair = op.measured;
+  [[nodiscard]] std::size_t most_pairs(const std::vector<OpToMeasure>& ops) const {
+    std::set<std::pair<Shape, Shape>> pairs;
+    std::set<Shape> forwards;
+    for (const Op& pair : options_.pairs) {
+      pairs.emplace(shape_of(forward_half(pair)), shape_of(backward_half(pair)));
+      forwards.insert(shape_of(forward_half(pair)));
+    }
+    std::size_t count = pairs.size();
+    for (const OpToMeasure& op : ops) {
+      count += op.op.kind == OpKind::kForward && forwards.insert(shape_of(op.op)).second ? 1U : 0U;
+    }
+    return count;
+  }
+
+  void measure_pair(const Op& forward, const Op& backward) {
+    const Shape first = shape_of(forward);
+    const auto [place, fresh] = pair_times_.try_emplace({first, shape_of(backward)}, 0);
+    if (!fresh || !go_on()) {
+      return;
+    }
+    MeasureRig& rig = rig_of(forward);
+    failures_ = rig.ready_pair(forward, backward);
+    MeasuredOp pair;
     pair.kind = OpKind::kOverlapped;
+    pair.stage = first[0];
+    pair.tokens = first[1];
+    pair.context = first[2];
+    pair.beside = backward.unit.stage;
     pair.alone = sample(rig, false, [&] {
       rig.prepare(OpKind::kOverlapped);
       rig.begin(false);
       rig.run(OpKind::kOverlapped);
       rig.end(false);
     });
+    place->second = pair.alone.median;
     pairs_.push_back(pair);
+  }
+
+  /// The time of some pair of a forward of this shape.
+  [[nodiscard]] const Time* pair_of(const Shape& forward) const {
+    const auto first = pair_times_.lower_bound({forward, Shape{}});
+    return first == pair_times_.end() || first->first.first != forward ? nullptr : &first->second;
   }
 
   void measure_messages() {
@@ -238,22 +293,36 @@ class GpuMeasuring {
   }
 
   void add_pairs() {
-    std::vector<std::int64_t> values;
-    const std::int32_t slices = pipeline_.max_slices();
-    for (std::int32_t s = 0; s < pipeline_.stages; ++s) {
+    const auto slices = static_cast<std::size_t>(pipeline_.max_slices());
+    const auto microbatches = static_cast<std::size_t>(pipeline_.microbatches);
+    std::vector<std::int64_t> values(
+        static_cast<std::size_t>(pipeline_.stages) * microbatches * slices, 0);
+    const auto place = [&](std::int32_t stage, std::int32_t m, std::int32_t q) -> std::int64_t& {
+      return values[(static_cast<std::size_t>(stage) * microbatches + static_cast<std::size_t>(m)) *
+                        slices +
+                    static_cast<std::size_t>(q)];
+    };
+    for (std::int32_t stage = 0; stage < pipeline_.stages; ++stage) {
       for (std::int32_t m = 0; m < pipeline_.microbatches; ++m) {
-        std::int32_t context = 0;
-        for (std::int32_t q = 0; q < slices; ++q) {
-          const std::int32_t tokens = q < pipeline_.slices_of(m) ? model_.tokens_of(m, q) : 0;
-          const auto pair = std::find_if(pairs_.begin(), pairs_.end(), [&](const MeasuredOp& p) {
-            return p.stage == s && p.tokens == tokens && p.context == context;
-          });
-          values.push_back(pair == pairs_.end() ? 0 : pair->alone.median);
-          context += tokens;
+        Shape shape{stage, 0, 0};
+        for (std::int32_t q = 0; q < pipeline_.slices_of(m); ++q) {
+          shape[2] += shape[1];
+          shape[1] = model_.tokens_of(m, q);
+          const Time* time = pair_of(shape);
+          STAGECRAFT_CHECK(time != nullptr, "every forward was measured in some pair");
+          place(stage, m, q) = *time;
         }
       }
     }
-    result_.costs.overlapped = Grid::per_slice(std::move(values), pipeline_.microbatches, slices);
+    for (const Op& pair : options_.pairs) {
+      const Op forward = forward_half(pair);
+      const std::int32_t m =
+          pipeline_.global_microbatch(forward.unit.microbatch, forward.direction);
+      place(forward.unit.stage, m, forward.unit.slice) =
+          pair_times_.at({shape_of(forward), shape_of(backward_half(pair))});
+    }
+    result_.costs.overlapped =
+        Grid::per_slice(std::move(values), pipeline_.microbatches, pipeline_.max_slices());
     result_.costs.overlapped_given = true;
     result_.ops.insert(result_.ops.end(), pairs_.begin(), pairs_.end());
   }
@@ -265,6 +334,7 @@ class GpuMeasuring {
   bool divided_;
   std::vector<std::unique_ptr<MeasureRig>> rigs_;
   std::vector<MeasuredOp> pairs_;
+  std::map<std::pair<Shape, Shape>, Time> pair_times_;  // by forward and backward
   Measurement result_;
   Diagnostics failures_;
   std::size_t done_ = 0;

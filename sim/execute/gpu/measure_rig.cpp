@@ -56,8 +56,8 @@ Diagnostics MeasureRig::make(const RigBytes& bytes) {
     }
     lane.earlier.push_back(take(bytes.earlier));
     workspaces[i] = take(bytes.workspace);
+    lane.weights = take(bytes.weights);
   }
-  weights_ = take(bytes.weights);
   void* arena = nullptr;
   void* host = nullptr;
   if (failures.empty()) {
@@ -77,10 +77,10 @@ Diagnostics MeasureRig::make(const RigBytes& bytes) {
   return api_.synchronize();
 }
 
-StageWeights MeasureRig::weights(std::int32_t stage) const {
+StageWeights MeasureRig::weights(std::int32_t stage, int lane) const {
   const std::int64_t count = stage_parameters(model_, stage);
   const Bytes floats = aligned(count * 4);
-  std::byte* at = arena_ + weights_.offset;
+  std::byte* at = arena_ + lanes_[lane].weights.offset;
   const auto part = [&](int i) { return reinterpret_cast<float*>(at + i * floats); };
   return {part(3), part(0), part(1), part(2)};
 }
@@ -88,24 +88,25 @@ StageWeights MeasureRig::weights(std::int32_t stage) const {
 PlannedUse MeasureRig::use_of(OpKind kind, int lane) const {
   const Lane& l = lanes_[lane];
   PlannedUse use;
-  use.op = shape_;
+  use.op = l.shape;
   use.op.kind = kind;
   use.block = l.block;
   const bool backward = kind == OpKind::kBackward || kind == OpKind::kBackwardInput;
   if (kind == OpKind::kForward || backward) {
     use.source = l.source;
   }
-  if (kind == OpKind::kRecompute && whole_) {
+  if (kind == OpKind::kRecompute && l.whole) {
     use.kept = l.kept;
   }
-  if (backward && shape_.unit.stage > 0) {
+  if (backward && l.shape.unit.stage > 0) {
     use.result = l.result;
   }
   if (kind != OpKind::kBackwardWeight) {
-    const std::int32_t m = pipeline_.global_microbatch(shape_.unit.microbatch, shape_.direction);
+    const Unit& unit = l.shape.unit;
+    const std::int32_t m = pipeline_.global_microbatch(unit.microbatch, l.shape.direction);
     PlannedSlot slot{l.earlier.front().offset, 0};
-    for (std::int32_t q = 0; q < shape_.unit.slice; ++q) {
-      slot.bytes = block_layout(model_, shape_.unit.stage, model_.tokens_of(m, q), true)
+    for (std::int32_t q = 0; q < unit.slice; ++q) {
+      slot.bytes = block_layout(model_, unit.stage, model_.tokens_of(m, q), true)
                        .bytes(api_.tensor_ops(partition_).element_size());
       use.earlier.push_back(slot);
       slot.offset += slot.bytes;
@@ -116,10 +117,10 @@ PlannedUse MeasureRig::use_of(OpKind kind, int lane) const {
 
 StageDevice MeasureRig::device(int lane) {
   return {api_.tensor_ops(partition_),
-          lane == 0 ? queue_ : second_,
+          queue_of(lane),
           arena_,
           lanes_[lane].workspace,
-          [this](std::int32_t stage, Direction) { return weights(stage); },
+          [this, lane](std::int32_t stage, Direction) { return weights(stage, lane); },
           [this, lane](std::int32_t, std::int32_t) -> const void* {
             return arena_ + lanes_[lane].source.offset;
           }};
@@ -133,46 +134,63 @@ void MeasureRig::copy(const PlannedSlot& to, const PlannedSlot& from, Queue queu
   api_.copy(queue, arena_ + to.offset, arena_ + from.offset, from.bytes);
 }
 
-Diagnostics MeasureRig::ready(const Op& shape) {
-  if (!graphs_.empty() && shape.unit == shape_.unit && shape.direction == shape_.direction) {
+Diagnostics MeasureRig::ready_pair(const Op& forward, const Op& backward) {
+  Diagnostics failed = ready(0, forward);
+  return failed.empty() ? ready(1, backward) : failed;
+}
+
+Diagnostics MeasureRig::ready(int lane, const Op& shape) {
+  Lane& l = lanes_[lane];
+  if (l.known && shape.unit == l.shape.unit && shape.direction == l.shape.direction) {
     return {};
   }
-  shape_ = shape;
-  graphs_.clear();
+  l.shape = shape;
+  l.whole =
+      pipeline_.slices_of(pipeline_.global_microbatch(shape.unit.microbatch, shape.direction)) == 1;
+  Diagnostics failed = fill(lane);
+  failed = failed.empty() ? run_once(lane) : failed;
+  l.known = failed.empty();
+  if (l.known) {
+    capture(lane);
+  }
+  return failed;
+}
+
+// Like what a run sees: weights and activations of the usual sizes, no zeros.
+Diagnostics MeasureRig::fill(int lane) {
+  const Op& shape = lanes_[lane].shape;
   const std::int32_t m = pipeline_.global_microbatch(shape.unit.microbatch, shape.direction);
-  whole_ = pipeline_.slices_of(m) == 1;
   const std::int32_t element = api_.tensor_ops(partition_).element_size();
-  // Like what a run sees: weights and activations of the usual sizes, no zeros.
-  api_.upload(queue_, weights(shape.unit.stage).values,
+  api_.upload(queue_, weights(shape.unit.stage, lane).values,
               to_elements(initial_weights(model_, shape.unit.stage, 1), element).data(),
               stage_parameters(model_, shape.unit.stage) * element);
-  for (int i = 0; i < 2; ++i) {
-    const std::vector<std::byte> input =
-        to_elements(initial_input(model_, m, shape.unit.slice, 1), element);
-    for (const PlannedSlot& slot : {lanes_[i].source, lanes_[i].kept}) {
-      api_.upload(queue_, arena_ + slot.offset, input.data(), static_cast<Bytes>(input.size()));
-    }
-    if (Diagnostics failed = api_.synchronize(); !failed.empty()) {
-      return failed;
-    }
-    const Queue lane = i == 0 ? queue_ : second_;
-    compute(OpKind::kForward, i);
-    copy(lanes_[i].after_forward, lanes_[i].block, lane);
-    compute(OpKind::kBackwardInput, i);
-    copy(lanes_[i].after_backward, lanes_[i].block, lane);
-    compute(OpKind::kBackwardWeight, i);
-    if (Diagnostics failed = api_.synchronize(); !failed.empty()) {
-      return failed;
-    }
-    for (const OpKind kind : kCompute) {
-      api_.begin_capture(lane);
-      compute(kind, i);
-      if (const Result<GpuGraph> graph = api_.end_capture(lane); graph) {
-        graphs_[{kind, i}] = *graph;
-      }
+  const std::vector<std::byte> input =
+      to_elements(initial_input(model_, m, shape.unit.slice, 1), element);
+  for (const PlannedSlot& slot : {lanes_[lane].source, lanes_[lane].kept}) {
+    api_.upload(queue_, arena_ + slot.offset, input.data(), static_cast<Bytes>(input.size()));
+  }
+  return api_.synchronize();
+}
+
+Diagnostics MeasureRig::run_once(int lane) {
+  const Lane& l = lanes_[lane];
+  compute(OpKind::kForward, lane);
+  copy(l.after_forward, l.block, queue_of(lane));
+  compute(OpKind::kBackwardInput, lane);
+  copy(l.after_backward, l.block, queue_of(lane));
+  compute(OpKind::kBackwardWeight, lane);
+  return api_.synchronize();
+}
+
+void MeasureRig::capture(int lane) {
+  for (const OpKind kind : kCompute) {
+    graphs_.erase({kind, lane});
+    api_.begin_capture(queue_of(lane));
+    compute(kind, lane);
+    if (const Result<GpuGraph> graph = api_.end_capture(queue_of(lane)); graph) {
+      graphs_[{kind, lane}] = *graph;
     }
   }
-  return {};
 }
 
 void MeasureRig::prepare(OpKind kind) {
@@ -187,16 +205,17 @@ void MeasureRig::prepare(OpKind kind) {
 
 void MeasureRig::launch(OpKind kind, int lane) {
   const auto graph = graphs_.find({kind, lane});
-  if (graph == graphs_.end() || !api_.launch(lane == 0 ? queue_ : second_, graph->second)) {
+  if (graph == graphs_.end() || !api_.launch(queue_of(lane), graph->second)) {
     compute(kind, lane);
   }
 }
 
 void MeasureRig::run(OpKind kind) {
-  const std::int32_t m = pipeline_.global_microbatch(shape_.unit.microbatch, shape_.direction);
-  const Bytes bytes =
-      block_layout(model_, shape_.unit.stage, model_.tokens_of(m, shape_.unit.slice), !whole_)
-          .bytes(api_.tensor_ops(partition_).element_size());
+  const Op& shape = lanes_[0].shape;
+  const std::int32_t m = pipeline_.global_microbatch(shape.unit.microbatch, shape.direction);
+  const Bytes bytes = block_layout(model_, shape.unit.stage, model_.tokens_of(m, shape.unit.slice),
+                                   !lanes_[0].whole)
+                          .bytes(api_.tensor_ops(partition_).element_size());
   std::byte* block = arena_ + lanes_[0].block.offset;
   switch (kind) {
     case OpKind::kOffload:
@@ -223,14 +242,14 @@ void MeasureRig::nothing() {
 }
 
 void MeasureRig::step(std::int32_t stage) {
-  const StageCall call{api_.tensor_ops(partition_), queue_, model_, stage, weights(stage), {},
+  const StageCall call{api_.tensor_ops(partition_), queue_, model_, stage, weights(stage, 0), {},
                        lanes_[0].workspace};
   stage_optimizer(call, 1e-5F, 1);
 }
 
 // As two replicas on one GPU do.
 void MeasureRig::reduce(std::int32_t stage) {
-  const StageWeights w = weights(stage);
+  const StageWeights w = weights(stage, 0);
   const std::int64_t count = stage_parameters(model_, stage);
   api_.tensor_ops(partition_).add(queue_, count, w.first_moment, w.gradients);
   api_.copy(queue_, w.first_moment, w.gradients, count * static_cast<Bytes>(sizeof(float)));

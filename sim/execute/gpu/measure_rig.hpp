@@ -26,7 +26,9 @@ class MeasureRig {
 
   /// From now on, ops of this stage and unit; runs them once, so that their kernels are loaded, and
   /// captures them.
-  [[nodiscard]] Diagnostics ready(const Op& shape);
+  [[nodiscard]] Diagnostics ready(const Op& shape) { return ready(0, shape); }
+  /// From now on, pairs of this forward and this backward.
+  [[nodiscard]] Diagnostics ready_pair(const Op& forward, const Op& backward);
   /// Brings the memory to the state in which `kind` finds it.
   void prepare(OpKind kind);
   void run(OpKind kind);
@@ -51,14 +53,23 @@ class MeasureRig {
   }
 
  private:
+  /// What one op at a time needs; the backward of a pair takes the second.
   struct Lane {
-    PlannedSlot block, kept, source, result, after_forward, after_backward;
+    Op shape;
+    bool known = false;  ///< there is a shape
+    bool whole = true;   ///< its micro-batch is in one slice
+    PlannedSlot block, kept, source, result, after_forward, after_backward, weights;
     std::vector<PlannedSlot> earlier;
     Workspace workspace;
   };
   [[nodiscard]] PlannedUse use_of(OpKind kind, int lane) const;
   [[nodiscard]] StageDevice device(int lane);
-  [[nodiscard]] StageWeights weights(std::int32_t stage) const;
+  [[nodiscard]] StageWeights weights(std::int32_t stage, int lane) const;
+  [[nodiscard]] Diagnostics ready(int lane, const Op& shape);
+  [[nodiscard]] Diagnostics fill(int lane);
+  [[nodiscard]] Diagnostics run_once(int lane);
+  void capture(int lane);
+  [[nodiscard]] Queue queue_of(int lane) const { return lane == 0 ? queue_ : second_; }
   PlannedSlot take(Bytes bytes);
   void compute(OpKind kind, int lane);
   void launch(OpKind kind, int lane);
@@ -74,11 +85,8 @@ class MeasureRig {
   std::byte* arena_ = nullptr;
   std::byte* host_ = nullptr;
   Bytes used_ = 0;
-  PlannedSlot weights_;
   Lane lanes_[2];
-  Op shape_;
-  bool whole_ = true;
-  std::map<std::pair<OpKind, int>, GpuGraph> graphs_;  // of the shape
+  std::map<std::pair<OpKind, int>, GpuGraph> graphs_;  // of the lanes' shapes
 };
 
 /// One per device of the pipeline, on partitions that exist.

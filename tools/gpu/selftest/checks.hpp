@@ -13,6 +13,7 @@ enum class Extent : std::uint8_t {
 void check_gemm(Checker& checker, Extent extent);
 void check_rows(Checker& checker, Extent extent);      // rmsnorm, softmax, copy_rows
 void check_elements(Checker& checker, Extent extent);  // gelu, add, scale, zero, adam
-void check_stages(Checker& checker, Extent extent);    // F, B, W with and without slices
+/// F, B, W with and without slices. `graphs`: and once more as graphs, where the device has them.
+void check_stages(Checker& checker, Extent extent, bool graphs = false);
 
 }  // namespace stagecraft::selftest

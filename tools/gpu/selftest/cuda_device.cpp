@@ -2,6 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "selftest/device.hpp"
@@ -41,6 +44,21 @@ class CudaDevice final : public Device {
     void* at = pieces_[current_].data + used_;
     used_ += bytes;
     return at;
+  }
+
+  void issue(const std::function<void()>& op, bool graph) override {
+    if (!graph) {
+      op();
+      return;
+    }
+    api_->begin_capture(queue_);
+    op();
+    const Result<GpuGraph> captured = api_->end_capture(queue_);
+    if (!captured) {
+      failures_ += to_string(captured.failures());
+    } else if (!api_->launch(queue_, *captured)) {
+      failures_ += "a graph was refused\n";
+    }
   }
 
   void upload(void* to, const void* from, std::size_t bytes) override {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -24,6 +25,12 @@ class Device {
 
   /// Aligned to 256 bytes; null, and a failure, if there is no memory. Lives until release.
   [[nodiscard]] virtual void* allocate(std::size_t bytes) = 0;
+  /// Does what `op` issues to the queue. `graph`: captured and launched as a graph, where the
+  /// device has graphs; the same op ran without before, so that its kernels are loaded.
+  virtual void issue(const std::function<void()>& op, bool graph) {
+    static_cast<void>(graph);
+    op();
+  }
   /// Both in the order of the queue; a download returns when the bytes are there.
   virtual void upload(void* to, const void* from, std::size_t bytes) = 0;
   virtual void download(void* to, const void* from, std::size_t bytes) = 0;

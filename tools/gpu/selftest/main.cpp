@@ -23,6 +23,7 @@ struct Options {
   std::string ops = "cuda";
   int divide = 1;
   bool small = false;
+  bool graphs = false;
   std::uint64_t seed = 0;
   bool verbose = false;
   std::string json;
@@ -100,7 +101,7 @@ int run(const Options& options) {
   check_elements(checker, extent);
   check_rows(checker, extent);
   check_gemm(checker, extent);
-  check_stages(checker, extent);
+  check_stages(checker, extent, options.graphs);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   if (options.json != "-") {
     print(checker, options.verbose);
@@ -130,6 +131,8 @@ int main_of(int count, char** arguments) {
   app.add_option("--divide", options.divide, "run on one of this many partitions of the GPU")
       ->check(CLI::Range(1, 128))
       ->capture_default_str();
+  app.add_flag("--graphs", options.graphs,
+               "check stages twice: op by op, and captured as graphs as `execute` issues them");
   app.add_flag("--small", options.small, "small sizes only");
   app.add_option("--seed", options.seed, "of the inputs; left out: a new one every time");
   app.add_flag("--verbose", options.verbose, "print what passed, too");

@@ -121,7 +121,8 @@ Bounds stage_bounds(std::int32_t element_size, std::int32_t layers) {
                            : Bounds{2e-6 * growth, 4e-5 * growth};
 }
 
-void check_stage(Checker& checker, const StageModel& model, const std::string& name) {
+void check_stage(Checker& checker, const StageModel& model, const std::string& name, bool graph) {
+  const auto issue = [&](const auto& op) { checker.device().issue(op, graph); };
   StageRun run(checker, model);
   std::vector<Tensor> inputs;
   std::vector<Tensor> grads;
@@ -141,15 +142,15 @@ void check_stage(Checker& checker, const StageModel& model, const std::string& n
   };
   for (std::size_t q = 0; q < run.slices(); ++q) {
     run.place(inputs[q], run.input(q));
-    stage_forward(run.call(q));
+    issue([&] { stage_forward(run.call(q)); });
     checker.compare(of_slice("output", q), run.output(q), rows_of(want.output, model, q), bounds);
   }
   for (std::size_t q = run.slices(); q-- > 0;) {
     run.place(grads[q], run.output(q));
-    stage_backward_input(run.call(q), 0.0F);
+    issue([&] { stage_backward_input(run.call(q), 0.0F); });
     checker.compare(of_slice("input gradient", q), run.input(q),
                     rows_of(want.input_gradient, model, q), bounds);
-    stage_backward_weight(run.call(q));
+    issue([&] { stage_backward_weight(run.call(q)); });
   }
   checker.compare(name + " weight gradients", run.gradients(), want.weight_gradients, bounds);
   for (const Tensor& tensor : run.written()) {
@@ -165,14 +166,20 @@ StageModel one_stage(std::int32_t hidden, std::int32_t heads, std::int32_t ffn, 
 
 }  // namespace
 
-void check_stages(Checker& checker, Extent extent) {
-  check_stage(checker, one_stage(32, 2, 48, 1, {24}), "stage of 1 layer");
-  check_stage(checker, one_stage(24, 3, 40, 2, {13}), "stage of odd sizes");
-  check_stage(checker, one_stage(32, 4, 64, 2, {16, 8, 9}), "stage in slices");
-  check_stage(checker, one_stage(20, 4, 36, 1, {1, 5}), "stage of one token first");
+void check_stages(Checker& checker, Extent extent, bool graphs) {
+  const auto check = [&](const StageModel& model, const std::string& name) {
+    check_stage(checker, model, name, false);
+    if (graphs) {
+      check_stage(checker, model, name + " as graphs", true);
+    }
+  };
+  check(one_stage(32, 2, 48, 1, {24}), "stage of 1 layer");
+  check(one_stage(24, 3, 40, 2, {13}), "stage of odd sizes");
+  check(one_stage(32, 4, 64, 2, {16, 8, 9}), "stage in slices");
+  check(one_stage(20, 4, 36, 1, {1, 5}), "stage of one token first");
   if (extent == Extent::kFull) {
-    check_stage(checker, one_stage(256, 4, 1024, 2, {192}), "stage of 256 wide");
-    check_stage(checker, one_stage(256, 4, 512, 2, {96, 64, 32}), "stage of 256 wide in slices");
+    check(one_stage(256, 4, 1024, 2, {192}), "stage of 256 wide");
+    check(one_stage(256, 4, 512, 2, {96, 64, 32}), "stage of 256 wide in slices");
   }
 }
 
