@@ -12,6 +12,7 @@
 
 #include "stagecraft/engine/simulate.hpp"
 #include "stagecraft/execute/host_backend.hpp"
+#include "stagecraft/execute/model_plan.hpp"
 #include "stagecraft/generators/generator.hpp"
 
 namespace {
@@ -155,6 +156,44 @@ BENCHMARK_CAPTURE(host_agreement, zb_h1, "zb-h1")
     ->ArgsProduct({{2, 4, 8, 16}, {8, 64}})
     ->UseManualTime()
     ->Iterations(3)
+    ->Unit(benchmark::kMillisecond);
+
+// args: devices, chunks, micro-batches; three iterations. What a stage backend works out before it
+// runs: buffers and their places.
+void stage_plan(benchmark::State& state, const char* name) {
+  const auto devices = static_cast<std::int32_t>(state.range(0));
+  const auto chunks = static_cast<std::int32_t>(state.range(1));
+  const auto microbatches = static_cast<std::int32_t>(state.range(2));
+  const Pipeline pipeline =
+      make_pipeline(devices, chunks, microbatches, PlacementKind::kLoop).value();
+  StageModel model{64, 4, {}, {}, {}};
+  model.ffn.assign(static_cast<std::size_t>(pipeline.stages), 256);
+  model.layers.assign(static_cast<std::size_t>(pipeline.stages), 1);
+  for (std::int32_t m = 0; m < microbatches; ++m) {
+    model.tokens.push_back({16 + m % 3});
+  }
+  CostTable costs = uniform_costs(pipeline, kMillisecond, kMillisecond, kMillisecond);
+  costs.memory = model_memory(model, pipeline, 4);
+  const Schedule schedule = generate(name, {pipeline, costs, {}}).value();
+  const TaskGraph graph = build_task_graph(schedule, costs, {3, true}).value();
+  const ExecutionProgram program = lower_program(schedule, graph, Communication::kLatency);
+  const Timeline timeline = simulate(schedule, graph, costs).timeline;
+  Bytes arena = 0;
+  for (auto _ : state) {
+    const ModelPlan plan =
+        plan_model(schedule, graph, program, model, 4, timeline.start, timeline.end);
+    arena = *std::max_element(plan.arena.begin(), plan.arena.end());
+  }
+  state.counters["arena_bytes"] = static_cast<double>(arena);
+  state.counters["tasks"] = static_cast<double>(graph.size());
+}
+BENCHMARK_CAPTURE(stage_plan, interleaved, "interleaved")
+    ->Args({16, 2, 64})
+    ->Args({16, 2, 1024})
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(stage_plan, gpipe, "gpipe")
+    ->Args({16, 1, 64})
+    ->Args({16, 1, 1024})
     ->Unit(benchmark::kMillisecond);
 
 }  // namespace

@@ -38,22 +38,54 @@ class WaitFinder {
         arenas[{buffer.device, buffer.part}].push_back(&buffer);
       }
     }
-    for (const auto& [place, arena] : arenas) {
+    for (auto& [place, arena] : arenas) {
+      std::sort(arena.begin(), arena.end(),
+                [](const auto* a, const auto* b) { return a->first < b->first; });
+      Owners owners;
       for (const PlannedBuffer* next : arena) {
-        for (const PlannedBuffer* before : arena) {
-          if (before->last < next->first && share_bytes(*before, *next)) {
-            add(waits, *before, next->users.front());
-          }
-        }
+        take_over(waits, owners, *next);
       }
     }
     return prune(std::move(waits));
   }
 
  private:
-  static bool share_bytes(const PlannedBuffer& a, const PlannedBuffer& b) {
-    return a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
+  struct Owner {
+    Bytes end = 0;
+    const PlannedBuffer* buffer = nullptr;
+  };
+  using Owners = std::map<Bytes, Owner>;  // ranges of bytes by their begin
+
+  /// The buffer waits for those that had its bytes last: they waited for those before them.
+  void take_over(std::vector<ModelPlan::Wait>& waits, Owners& owners,
+                 const PlannedBuffer& next) const {
+    const Bytes begin = next.offset;
+    const Bytes end = next.offset + next.bytes;
+    auto at = owners.upper_bound(begin);
+    if (at != owners.begin()) {
+      --at;
+    }
+    while (at != owners.end() && at->first < end) {
+      const auto [from, owner] = *at;
+      if (owner.end <= begin) {
+        ++at;
+        continue;
+      }
+      STAGECRAFT_CHECK(owner.buffer->last < next.first, "buffers that share bytes do not meet");
+      add(waits, *owner.buffer, next.users.front());
+      at = owners.erase(at);
+      if (from < begin) {
+        owners.emplace(from, Owner{begin, owner.buffer});
+      }
+      if (end < owner.end) {
+        at = owners.emplace(end, Owner{owner.end, owner.buffer}).first;
+      }
+    }
+    if (begin < end) {
+      owners.emplace(begin, Owner{end, &next});
+    }
   }
+
   [[nodiscard]] StreamIndex stream(std::uint32_t command) const {
     return program_.commands[command].stream;
   }
