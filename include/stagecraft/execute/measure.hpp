@@ -33,7 +33,8 @@ struct MeasuredOp {
   std::int32_t tokens = 0;   ///< of the slice
   std::int32_t context = 0;  ///< tokens of the slices before it
   Sample alone;
-  /// While all other devices run the same op over and over; count 0 if not measured.
+  /// While all other devices run the same op over and over (on the host: the same ops in turn);
+  /// count 0 if not measured.
   Sample together;
   std::int32_t beside = -1;  ///< kOverlapped: the stage of the backward
 };

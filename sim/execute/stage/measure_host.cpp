@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <utility>
 
@@ -27,19 +28,18 @@ Time now() {
       .count();
 }
 
-/// Runs ops of one kind over and over, on a thread for each rig but the first, until it is
-/// destroyed.
+/// Runs ops of one kind at a time over and over, on a thread for each rig but the first, until it
+/// is destroyed.
 class Others {
  public:
-  Others(const std::vector<std::unique_ptr<HostRig>>& rigs, OpKind kind) {
-    for (std::size_t i = 1; i < rigs.size(); ++i) {
-      threads_.emplace_back([this, &rig = *rigs[i], kind] {
-        while (!stop_) {
-          rig.prepare(kind);
-          rig.run(kind);
-          ++rounds_;
-        }
-      });
+  Others(const std::vector<std::unique_ptr<HostRig>>& rigs, OpKind kind) : kind_(kind) {
+    try {
+      for (std::size_t i = 1; i < rigs.size(); ++i) {
+        threads_.emplace_back([this, &rig = *rigs[i]] { run(rig); });
+      }
+    } catch (...) {  // no thread to be had
+      stop();
+      throw;
     }
     while (rounds_ < static_cast<std::int64_t>(threads_.size())) {  // until they have begun
       std::this_thread::yield();
@@ -47,14 +47,28 @@ class Others {
   }
   Others(const Others&) = delete;
   Others& operator=(const Others&) = delete;
-  ~Others() {
+  ~Others() { stop(); }
+
+  /// From their next ops on.
+  void change_to(OpKind kind) { kind_ = kind; }
+
+ private:
+  void run(HostRig& rig) {
+    while (!stop_) {
+      const OpKind kind = kind_;
+      rig.prepare(kind);
+      rig.run(kind);
+      ++rounds_;
+    }
+  }
+  void stop() {
     stop_ = true;
     for (std::thread& thread : threads_) {
       thread.join();
     }
   }
 
- private:
+  std::atomic<OpKind> kind_;
   std::atomic<bool> stop_{false};
   std::atomic<std::int64_t> rounds_{0};
   std::vector<std::thread> threads_;
@@ -160,13 +174,14 @@ class HostMeasuring {
     }
     return sample_of(std::move(times));
   }
+  static Time time_op(HostRig& rig, OpKind kind) {
+    rig.prepare(kind);
+    const Time start = now();
+    rig.run(kind);
+    return now() - start;
+  }
   Sample sample_op(HostRig& rig, OpKind kind) const {
-    return sample([&] {
-      rig.prepare(kind);
-      const Time start = now();
-      rig.run(kind);
-      return now() - start;
-    });
+    return sample([&] { return time_op(rig, kind); });
   }
 
   [[nodiscard]] std::vector<std::unique_ptr<HostRig>> rigs_for(const Op& shape,
@@ -181,25 +196,59 @@ class HostMeasuring {
   [[nodiscard]] bool others() const { return options_.together && pipeline_.devices > 1; }
 
   void measure_ops(const std::vector<OpToMeasure>& ops) {
-    std::vector<std::unique_ptr<HostRig>> rigs;
-    Op shape;
-    for (const OpToMeasure& op : ops) {
-      if (!go_on()) {
-        return;
+    for (std::size_t first = 0; first < ops.size() && !result_.interrupted;) {
+      std::size_t end = first;
+      while (end < ops.size() && ops[end].op.unit == ops[first].op.unit &&
+             ops[end].op.direction == ops[first].op.direction) {
+        ++end;
       }
-      if (rigs.empty() || op.op.unit != shape.unit || op.op.direction != shape.direction) {
-        shape = op.op;
-        rigs.clear();  // before the next ones are there
-        rigs = rigs_for(shape, others() ? pipeline_.devices : 1);
-      }
-      MeasuredOp measured = op.measured;
-      measured.alone = sample_op(*rigs[0], measured.kind);
-      if (others()) {
-        const Others busy(rigs, measured.kind);
-        measured.together = sample_op(*rigs[0], measured.kind);
-      }
+      measure_shape(std::span(ops).subspan(first, end - first));
+      first = end;
+    }
+  }
+
+  void measure_shape(std::span<const OpToMeasure> ops) {
+    const auto rigs = rigs_for(ops.front().op, others() ? pipeline_.devices : 1);
+    const std::vector<Sample> alone =
+        sample_in_turn(ops, [&](OpKind kind) { return time_op(*rigs[0], kind); });
+    std::vector<Sample> together(ops.size());
+    if (others()) {
+      Others busy(rigs, ops.front().measured.kind);
+      together = sample_in_turn(ops, [&](OpKind kind) {
+        busy.change_to(kind);
+        return time_op(*rigs[0], kind);
+      });
+    }
+    for (std::size_t i = 0; i < ops.size() && go_on(); ++i) {
+      MeasuredOp measured = ops[i].measured;
+      measured.alone = alone[i];
+      measured.together = together[i];
       result_.ops.push_back(measured);
     }
+  }
+
+  /// All kinds once, then all again: a machine whose speed changes meanwhile changes all of them,
+  /// and an op finds the caches as ops of other kinds leave them, as in a run.
+  template <typename Timed>
+  std::vector<Sample> sample_in_turn(std::span<const OpToMeasure> ops, Timed&& timed) const {
+    std::vector<std::vector<Time>> times(ops.size());
+    for (std::int32_t round = -options_.warm_up; round < options_.repeat; ++round) {
+      for (std::size_t i = 0; i < ops.size(); ++i) {
+        if (options_.interrupted && options_.interrupted()) {
+          return std::vector<Sample>(ops.size());
+        }
+        const Time time = timed(ops[i].measured.kind);
+        if (round >= 0) {
+          times[i].push_back(time);
+        }
+      }
+    }
+    std::vector<Sample> samples;
+    samples.reserve(times.size());
+    for (std::vector<Time>& each : times) {
+      samples.push_back(sample_of(std::move(each)));
+    }
+    return samples;
   }
 
   void measure_messages() {
