@@ -123,15 +123,27 @@ void Board::record_at(EventIndex event, Time when, std::int32_t device) {
   STAGECRAFT_CHECK(recorded_[event] == kNever, "an event is recorded once");
   recorded_[event] = when;
   if (when > clock_->now()) {
-    // Workers wait for the time by themselves; link streams, and whoever orders instants, do not.
-    for (StreamIndex s = first_waiter_[event]; s != kNoStream; s = next_waiter_[s]) {
-      if (worker_of_[s] != kNoWorker) {
-        clock_->released(worker_of_[s]);
-      }
-    }
+    release_workers(event);
     return;
   }
   release(event, device);
+}
+
+// Workers wait for the known time by themselves and leave the chain, since they may stand in
+// another one by then; link streams stay until it has come.
+void Board::release_workers(EventIndex event) {
+  StreamIndex links = kNoStream;
+  StreamIndex next = kNoStream;
+  for (StreamIndex s = first_waiter_[event]; s != kNoStream; s = next) {
+    next = next_waiter_[s];
+    if (worker_of_[s] != kNoWorker) {
+      clock_->released(worker_of_[s]);
+    } else {
+      next_waiter_[s] = links;
+      links = s;
+    }
+  }
+  first_waiter_[event] = links;
 }
 
 void Board::release(EventIndex event, std::int32_t device) {

@@ -114,6 +114,7 @@ class Board {
 
  private:
   void release(EventIndex event, std::int32_t device);
+  void release_workers(EventIndex event);
   void carry_on(StreamIndex link_stream);
   [[nodiscard]] std::uint64_t place(StreamIndex link_stream, std::int32_t device) const;
   void record_at(EventIndex event, Time when, std::int32_t device);

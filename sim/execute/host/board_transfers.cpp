@@ -53,9 +53,10 @@ void Board::end_transfer_at(MessageIndex number, Time when) {
     clock_->push(when, EventClass::kTransferEnd, number);
     return;
   }
-  // Who waits, waits until `when`.
+  // Who waits, waits until `when`. Asked before the time is: it goes on meanwhile.
+  const bool later = when > clock_->now();
   record_at(done, when, program_.messages[number].from_device);
-  if (when > clock_->now() && done != kNoEvent && link_waits_[done]) {
+  if (later && done != kNoEvent && link_waits_[done]) {
     clock_->push(when, EventClass::kTransferEnd, number);
   }
 }

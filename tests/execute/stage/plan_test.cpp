@@ -10,6 +10,7 @@
 #include "execute/stage/plan_replay.hpp"
 #include "stagecraft/engine/memory.hpp"
 #include "stagecraft/engine/simulate.hpp"
+#include "stagecraft/execute/host_backend.hpp"
 #include "stagecraft/execute/model_plan.hpp"
 #include "stagecraft/generators/generator.hpp"
 #include "support/random_schedule.hpp"
@@ -264,6 +265,48 @@ TEST_CASE("keys and values of a slice must not be on the host when later slices 
   std::vector<Op> early = late;
   std::swap(early[3], early[4]);
   CHECK(check_plan(make_schedule("early", pipeline, {early})).empty());
+}
+
+// A link stream that waits for what another one brings stands beside threads that wait for it, and
+// with latencies as short as a look at the clock the time comes while it is asked for.
+TEST_CASE("planned programs run to their end with timed ops, whatever messages take") {
+  const Pipeline pipeline = make_pipeline(4, 1, 8, PlacementKind::kLoop).value();
+  Random random(5);
+  const StageModel model = model_of(pipeline, random, true);
+  std::size_t links_that_wait = 0;
+  for (const Communication mode : {Communication::kLatency, Communication::kLink}) {
+    for (Time latency = 0; latency < 400; latency += 2) {
+      CostTable costs = uniform_costs(pipeline, 1, 1, 1, latency);
+      costs.communication = mode;
+      const Schedule schedule = generate("1f1b", {pipeline, costs, {}}).value();
+      const Case c = plan_of(schedule, costs, model, 2);
+      const ExecutionProgram planned = with_plan(c.program, c.plan);
+      for (const ModelPlan::Wait& wait : c.plan.waits) {
+        const auto kind = [&](std::uint32_t command) {
+          return c.program.streams[c.program.commands[command].stream].kind;
+        };
+        if (kind(wait.command) == StreamKind::kLink && kind(wait.until) == StreamKind::kLink) {
+          ++links_that_wait;
+        }
+      }
+      const Result<ExecutionRun> run =
+          make_host_backend()->run({c.schedule, c.graph, c.costs, planned, 10 * kSecond, {}});
+      CAPTURE(latency);
+      REQUIRE(run.ok());
+      REQUIRE(run->complete);
+    }
+  }
+  CHECK(links_that_wait > 0);
+}
+
+TEST_CASE("arenas with very many buffers that meet are placed, too, and as small") {
+  const Pipeline pipeline = make_pipeline(2, 1, 700, PlacementKind::kLoop).value();
+  Random random(6);
+  const StageModel model = model_of(pipeline, random, true);
+  const CostTable costs = uniform_costs(pipeline, 10, 11, 9, 2);
+  const Case c = plan_of(generate("gpipe", {pipeline, costs, {}}).value(), costs, model, 3);
+  CHECK(memory_ratio(c) == 1.0);
+  CHECK(unsafe(c, random) == "");
 }
 
 }  // namespace
