@@ -19,7 +19,8 @@ struct ExecutionJob {
   const TaskGraph& graph;  ///< of all iterations of the run
   const CostTable& costs;
   const ExecutionProgram& program;
-  /// The run is given up if no command ends for this long beyond the longest duration in `costs`.
+  /// The run is given up if no command ends for this long beyond the longest duration or transfer
+  /// latency of `graph`. Time in which nobody could look, as of a stopped process, does not count.
   Time watchdog = 10 * kSecond;
   std::function<bool()> interrupted;  ///< asked now and then; may be empty
 };

@@ -1,6 +1,9 @@
 #include "stagecraft/execute/host_backend.hpp"
 
+#include <new>
 #include <optional>
+#include <string>
+#include <system_error>
 
 #include "execute/host/board.hpp"
 #include "execute/host/host_run.hpp"
@@ -36,6 +39,17 @@ class HostBackend : public ExecutionBackend {
     if (Diagnostics problems = refuse(job); !problems.empty()) {
       return problems;
     }
+    try {
+      return run_job(job);
+    } catch (const std::system_error& failure) {  // the clock's thread
+      return infeasible(std::string("cannot start a thread: ") + failure.what());
+    } catch (const std::bad_alloc&) {
+      return infeasible("the host has not enough memory to run this");
+    }
+  }
+
+ private:
+  [[nodiscard]] Result<ExecutionRun> run_job(const ExecutionJob& job) {
     Board board(job, bodies_ != nullptr);
     if (options_.clock == HostClock::kVirtual) {
       VirtualClock clock(board);
@@ -45,7 +59,6 @@ class HostBackend : public ExecutionBackend {
     return run_with(job, board, clock);
   }
 
- private:
   [[nodiscard]] Result<ExecutionRun> run_with(const ExecutionJob& job, Board& board,
                                               RunClock& clock) {
     {

@@ -4,6 +4,7 @@
 #include <exception>
 #include <thread>
 
+#include "execute/host/patience.hpp"
 #include "execute/host/signal.hpp"
 #include "stagecraft/core/check.hpp"
 
@@ -12,6 +13,17 @@ namespace {
 
 // How often the thread that started the run looks at it.
 constexpr Time kWatch = 5 * kMillisecond;
+
+// What ends without anybody's doing, once it has begun: no command may end for that long.
+Time longest_wait(const TaskGraph& graph) {
+  Time longest = 0;
+  for (const std::vector<Time>* times : {&graph.duration, &graph.boundary_latency}) {
+    for (const Time time : *times) {
+      longest = std::max(longest, time);
+    }
+  }
+  return longest;
+}
 
 }  // namespace
 
@@ -67,11 +79,21 @@ Result<ExecutionRun> HostRun::run() {
     const BoardLock lock(board_.mutex);
     board_.fail(infeasible(std::string("cannot start a thread: ") + failure.what()));
   }
-  watch();
+  std::exception_ptr stopped_by;  // what the caller's function threw
+  try {
+    watch();
+  } catch (...) {
+    stopped_by = std::current_exception();
+    const BoardLock lock(board_.mutex);
+    board_.stop();
+  }
   for (std::thread& thread : running) {
     thread.join();
   }
   clock_.finish();
+  if (stopped_by) {
+    std::rethrow_exception(stopped_by);
+  }
   const BoardLock lock(board_.mutex);
   if (board_.failure()) {
     return *board_.failure();
@@ -95,23 +117,15 @@ Result<ExecutionRun> HostRun::run() {
 
 // Looks at the run from outside: was it interrupted, does it still move?
 void HostRun::watch() {
-  Time longest = 0;
-  for (const Time duration : job_.graph.duration) {
-    longest = std::max(longest, duration);
-  }
-  const Time patience = longest > kNever - job_.watchdog ? kNever : longest + job_.watchdog;
-  std::uint64_t ended = 0;
-  Time moved = monotonic_now();
+  const Time longest = longest_wait(job_.graph);
+  const Time limit = longest > kNever - job_.watchdog ? kNever : longest + job_.watchdog;
+  Patience patience(limit, 4 * kWatch, monotonic_now());
   bool moves = true;
   while (moves && !interrupted_ &&
          !clock_.wait_for_end(std::min(kWatch, std::max<Time>(job_.watchdog, 1)))) {
     BoardLock lock(board_.mutex);
-    const Time now = monotonic_now();
-    if (board_.commands_ended() != ended) {
-      ended = board_.commands_ended();
-      moved = now;
-    }
-    moves = now - moved <= patience;
+    const bool quiet = patience.over(board_.commands_ended(), monotonic_now());
+    moves = !quiet || clock_.something_is_due();
     if (!moves) {
       board_.stop();
     }

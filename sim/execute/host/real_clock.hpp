@@ -27,6 +27,9 @@ class RealClock : public RunClock {
   void look_at(std::int32_t device) override { board_.look_at_memory(device); }
   void released(WorkerIndex worker) override;
   void hinted(WorkerIndex worker) override { to_wake_.push_back(worker); }
+  [[nodiscard]] bool something_is_due() const override {
+    return !agenda_.empty() && agenda_.top().time > now();
+  }
   void stop() override;
 
   void start(BoardLock& lock) override;

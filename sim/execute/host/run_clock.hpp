@@ -44,6 +44,9 @@ class RunClock {
   virtual void released(WorkerIndex worker) = 0;
   /// It became known when that will probably be (Board::expected).
   virtual void hinted(WorkerIndex worker) = 0;
+  /// Will something that was pushed come due later, so that a run in which nothing ends meanwhile
+  /// does not stand still?
+  [[nodiscard]] virtual bool something_is_due() const { return false; }
   /// Everybody shall wake and leave.
   virtual void stop() = 0;
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <new>
 #include <tuple>
 #include <utility>
 
@@ -231,6 +232,23 @@ class BlasHostBackend final : public BlasBackend {
     if (Diagnostics problems = refuse(job); !problems.empty()) {
       return problems;
     }
+    try {
+      return train(job);
+    } catch (const std::bad_alloc&) {
+      return infeasible("the host has not enough memory for the model's weights and activations",
+                        "a smaller `execute:` section, or fewer micro-batches");
+    }
+  }
+
+  [[nodiscard]] const std::vector<float>& gradients(std::int32_t iteration, std::int32_t stage,
+                                                    Direction direction) const override {
+    STAGECRAFT_CHECK(static_cast<std::size_t>(iteration) < gradients_.size(),
+                     "an iteration of a run that kept its gradients");
+    return gradients_[static_cast<std::size_t>(iteration)].at({stage, direction});
+  }
+
+ private:
+  [[nodiscard]] Result<ExecutionRun> train(const ExecutionJob& job) {
     const SimulationResult predicted =
         simulate(job.schedule, job.graph, job.costs, {.waits = false, .transfers = false});
     const ModelPlan plan = plan_model(job.schedule, job.graph, job.program, model_, kElement,
@@ -254,14 +272,6 @@ class BlasHostBackend final : public BlasBackend {
     return run;
   }
 
-  [[nodiscard]] const std::vector<float>& gradients(std::int32_t iteration, std::int32_t stage,
-                                                    Direction direction) const override {
-    STAGECRAFT_CHECK(static_cast<std::size_t>(iteration) < gradients_.size(),
-                     "an iteration of a run that kept its gradients");
-    return gradients_[static_cast<std::size_t>(iteration)].at({stage, direction});
-  }
-
- private:
   StageModel model_;
   BlasOptions options_;
   std::unique_ptr<TensorOps> ops_;

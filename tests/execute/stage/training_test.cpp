@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include "execute/host/little_memory.hpp"
 #include "execute/stage/host_stage.hpp"
 #include "stagecraft/execute/blas_bodies.hpp"
 #include "stagecraft/execute/model_plan.hpp"
@@ -235,6 +236,25 @@ TEST_CASE("a job that does not fit the model is refused") {
   CHECK_FALSE(backend->run(job).ok());
   CHECK(backend->name().find("OpenBLAS") != std::string::npos);
 }
+
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+TEST_CASE("a model that the host has no memory for is a failure that says so") {
+  const Pipeline pipeline = make_pipeline(1, 1, 1, PlacementKind::kLoop).value();
+  StageModel model{8192, 1, {8192}, {1}, {{1}}};  // 400 million parameters
+  CostTable costs = uniform_costs(pipeline, 1000, 1000, 1000);
+  costs.memory = model_memory(model, pipeline, 4);
+  const Schedule schedule = generate("1f1b", {pipeline, costs, {}}).value();
+  const TaskGraph graph = build_task_graph(schedule, costs).value();
+  const ExecutionProgram program = lower_program(schedule, graph, Communication::kLatency);
+  const auto backend = make_blas_backend(model);
+  const auto result = [&] {
+    const test::LittleMemory little(Bytes{128} << 20);
+    return backend->run({schedule, graph, costs, program, kSecond, {}});
+  }();
+  REQUIRE_FALSE(result.ok());
+  CHECK(result.failures()[0].message.starts_with("the host has not enough memory"));
+}
+#endif
 
 }  // namespace
 }  // namespace stagecraft
