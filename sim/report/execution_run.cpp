@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "stagecraft/report/execution_report.hpp"
@@ -51,10 +52,18 @@ std::vector<RankedTime> ranked_times(std::span<const ExecutedRun> runs) {
 }
 
 std::vector<Run> execution_timelines(std::span<const ExecutedRun> runs) {
-  std::vector<Run> timelines;
+  std::vector<const ExecutedRun*> order;
   for (const ExecutedRun& run : runs) {
-    for (const Run* one : {&run.predicted, &run.measured}) {
-      if (has_timeline(*one)) {
+    order.push_back(&run);
+  }
+  std::stable_sort(order.begin(), order.end(), [](const ExecutedRun* a, const ExecutedRun* b) {
+    return std::tuple(!a->comparison, a->comparison ? headline_time(a->predicted) : 0) <
+           std::tuple(!b->comparison, b->comparison ? headline_time(b->predicted) : 0);
+  });
+  std::vector<Run> timelines;
+  for (const ExecutedRun* run : order) {
+    for (const Run* one : {&run->predicted, &run->measured}) {
+      if (has_timeline(*one) || !one->evaluation.problems.empty()) {
         timelines.push_back(*one);
         timelines.back().schedule += one->measured ? " measured" : " predicted";
       }

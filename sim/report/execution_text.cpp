@@ -153,7 +153,11 @@ std::string device_table(const ExecutedRun& run) {
     }
     table.add_row(std::move(row));
   }
-  return "\nDevices, predicted / measured:\n" + table.str();
+  constexpr std::size_t kTransfer = static_cast<std::size_t>(IdleCause::kTransfer);
+  return fmt::format(
+             "\nDevices, predicted / measured{}:\n",
+             occurs[kTransfer] ? " (transfer: also the time a device takes between two ops)" : "") +
+         table.str();
 }
 
 std::string kind_table(const ExecutedRun& run) {
@@ -172,7 +176,11 @@ std::string kind_table(const ExecutedRun& run) {
 std::string counter_lines(const ExecutedRun& run) {
   std::string text = run.counters.empty() ? "" : "\n";
   for (const auto& [name, value] : run.counters) {
-    text += fmt::format("{}: {}\n", name, value);
+    // Some count ns: those read like every other time.
+    const std::size_t unit = name.rfind(" (ns)");
+    text += unit == std::string::npos ? fmt::format("{}: {}\n", name, value)
+                                      : fmt::format("{}: {}\n", name.substr(0, unit),
+                                                    rough_time_text(static_cast<Time>(value)));
   }
   return text;
 }

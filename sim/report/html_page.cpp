@@ -105,9 +105,13 @@ std::string why(const Run& run, const Run* best) {
 }
 
 Json run_json(const Run& run, std::size_t rank, const Run* best, const Run* baseline) {
-  Json json = {{"rank", rank},         {"schedule", run.schedule},
-               {"note", run.note},     {"feasible", run.evaluation.feasible},
-               {"best", best == &run}, {"drawable", has_timeline(run)}};
+  Json json = {{"rank", rank},
+               {"schedule", run.schedule},
+               {"note", run.note},
+               {"feasible", run.evaluation.feasible},
+               {"best", best == &run},
+               {"drawable", has_timeline(run)},
+               {"measured", run.measured}};
   json["problems"] = Json::array();
   for (const Diagnostic& problem : run.evaluation.problems) {
     json["problems"].push_back(problem_text(problem));
@@ -139,7 +143,8 @@ std::string measured_summary(std::span<const Run> runs) {
   for (std::size_t i = 1; i < runs.size(); ++i) {
     const Run& predicted = runs[i - 1];
     const Run& measured = runs[i];
-    if (!measured.measured || predicted.measured || !has_timeline(measured)) {
+    if (!measured.measured || predicted.measured || !has_timeline(measured) ||
+        !has_timeline(predicted)) {
       continue;
     }
     const bool iterations = predicted.evaluation.iteration > 0 && measured.evaluation.iteration > 0;

@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t kCausesPerSentence = 3;
 constexpr std::size_t kDifferencesPerSentence = 2;
 constexpr double kSmallestShare = 10.0;  // of the loss: a tenth
+constexpr Time kSmallestPart = 200;      // of an idle time: what prints as 0.0 % is left out
 constexpr std::string_view kBaseline = "1f1b";
 
 struct Difference {
@@ -139,7 +140,8 @@ std::string device_idle_text(const Evaluation& evaluation, std::int32_t device,
                   time_text(figures.idle));
   std::size_t named = 0;
   for (const Wait& wait : waits_of_all) {
-    if (wait.device != device || wait.time == 0 || named == kCausesPerSentence) {
+    if (wait.device != device || wait.time == 0 || named == kCausesPerSentence ||
+        (named > 0 && wait.time < figures.idle / kSmallestPart)) {
       continue;
     }
     text += named == 0 ? ": " : ", ";

@@ -163,12 +163,13 @@ TEST_SUITE("report") {
     // Measured faster: by rank it would come first.
     const std::vector<ExecutedRun> runs = {executed("1f1b", 90), stopped()};
     const std::vector<Run> timelines = execution_timelines(runs);
-    REQUIRE(timelines.size() == 3);
+    REQUIRE(timelines.size() == 4);
     CHECK(timelines[0].schedule == "1f1b predicted");
     CHECK(timelines[1].schedule == "1f1b measured");
     CHECK(timelines[2].schedule == "gpipe predicted");
-    CHECK(drawing_order(timelines) == std::vector<std::size_t>{0, 1, 2});
+    CHECK(drawing_order(timelines) == std::vector<std::size_t>{0, 1, 2, 3});
     const std::string page = html_page(timelines);
+    CHECK(has(page, "\"problems\":[\"deadlock: F0@0 waits; change the order\"]"));
     CHECK(has(page, "1f1b measured: 396 µs an iteration, predicted 440 µs (-10.00 %)"));
     CHECK(page.find("\"schedule\":\"1f1b predicted\"") <
           page.find("\"schedule\":\"1f1b measured\""));
@@ -178,6 +179,24 @@ TEST_SUITE("report") {
     CHECK(has(trace, "1f1b measured: "));
     const std::string picture = svg_timeline(timelines);
     CHECK(picture.find("1f1b predicted") < picture.find("1f1b measured"));
+  }
+
+  TEST_CASE("timelines stand in the order of the table, what did not run last") {
+    const std::vector<ExecutedRun> runs = {stopped(), executed("1f1b", 110),
+                                           executed("zb-h1", 100)};
+    std::vector<std::string> names;
+    for (const Run& run : execution_timelines(runs)) {
+      names.push_back(run.schedule);
+    }
+    CHECK(names == std::vector<std::string>{"zb-h1 predicted", "zb-h1 measured", "1f1b predicted",
+                                            "1f1b measured", "gpipe predicted", "gpipe measured"});
+  }
+
+  TEST_CASE("counts of ns read like other times") {
+    ExecutedRun run = executed("1f1b", 100);
+    run.counters = {{"op ends late, p99 (ns)", 29'900.0}, {"threads", 4.0}};
+    CHECK(has(describe_execution(run), "op ends late, p99: 29.9 µs\nthreads: 4\n"));
+    CHECK(Json::parse(execution_json(run))["counters"]["op ends late, p99 (ns)"] == 29'900.0);
   }
 
   TEST_CASE("a calibration is reported op by op") {

@@ -62,7 +62,7 @@ struct ExecutedRun {
 [[nodiscard]] std::string execution_table_json(std::span<const ExecutedRun> runs);
 
 /// Every timeline that is there, named "1f1b predicted" and "1f1b measured", for a page, a trace or
-/// a picture.
+/// a picture, in the order of the table; what has none comes last, with its problems.
 [[nodiscard]] std::vector<Run> execution_timelines(std::span<const ExecutedRun> runs);
 
 }  // namespace stagecraft

@@ -13,7 +13,7 @@ function waitWords(run, model, op) {
     const whose = other < 0 ? "" : `${opText(ops, other)}${deviceOf(run, other) === device ? "" : ` (device ${deviceOf(run, other)})`}`;
     const phrases = {
       fill: other < 0 ? "before the first op" : `for ${whose}, before the device's first op`,
-      producer: `for ${whose || "another op"} to end`, transfer: `for the transfer from ${whose || "another device"}`,
+      producer: `for ${whose || "another op"} to end`, transfer: whose ? `for the transfer from ${whose}` : run.measured ? "for transfers, or between two ops" : "for the transfer from another device",
       memory: whose ? `for memory that ${whose} frees` : "for memory", optimizer: "for the optimizer step or gradient reduction of others", drain: "",
     };
     lines.push(`${time} ${phrases[CAUSE[idle.cause[i]]]}`);
