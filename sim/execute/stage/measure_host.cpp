@@ -146,6 +146,7 @@ class HostMeasuring {
     for (std::int32_t d = 0; d < pipeline_.devices && go_on(); ++d) {
       measure_iteration_end(d, ops);
     }
+    result_.interrupted = result_.interrupted || stop();
     if (!result_.interrupted) {
       make_costs(result_, model_, pipeline_, kElement, options_);
     }
@@ -153,9 +154,11 @@ class HostMeasuring {
   }
 
  private:
+  [[nodiscard]] bool stop() const { return options_.interrupted && options_.interrupted(); }
+
   /// One step more is done; false if the user wants no more.
   bool go_on() {
-    result_.interrupted = result_.interrupted || (options_.interrupted && options_.interrupted());
+    result_.interrupted = result_.interrupted || stop();
     if (options_.progress && !result_.interrupted) {
       options_.progress(done_++, steps_);
     }
@@ -164,14 +167,15 @@ class HostMeasuring {
 
   template <typename Timed>
   Sample sample(Timed&& timed) const {
-    for (std::int32_t i = 0; i < options_.warm_up; ++i) {
+    // Samples of an op may take long together: the user need not wait for them.
+    for (std::int32_t i = 0; i < options_.warm_up && !stop(); ++i) {
       timed();
     }
     std::vector<Time> times;
     times.reserve(static_cast<std::size_t>(options_.repeat));
-    for (std::int32_t i = 0; i < options_.repeat; ++i) {
+    do {
       times.push_back(timed());
-    }
+    } while (std::cmp_less(times.size(), options_.repeat) && !stop());
     return sample_of(std::move(times));
   }
   static Time time_op(HostRig& rig, OpKind kind) {

@@ -158,6 +158,13 @@ TEST_CASE("measuring can be interrupted and tells how far it is") {
   CHECK_FALSE(measure_host(small_model(pipeline), pipeline, options)->interrupted);
   CHECK(last == all);
   CHECK_FALSE(measure_host({}, pipeline, options).ok());
+  // Between two samples of one op too, of which there may be many.
+  options.progress = nullptr;
+  options.repeat = 100'000;
+  int asked = 0;
+  options.interrupted = [&] { return ++asked > 5; };
+  CHECK(measure_host(small_model(pipeline), pipeline, options)->interrupted);
+  CHECK(asked < 100);
 }
 
 }  // namespace
