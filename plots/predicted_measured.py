@@ -58,6 +58,7 @@ def table(rows):
 
 
 def draw_scatter(axis, rows, band):
+    from matplotlib import ticker
     shapes = list(dict.fromkeys(shape for shape, *_ in rows))
     low = min(min(p, m) for _, _, p, m, _ in rows) / 1.3
     high = max(max(p, m) for _, _, p, m, _ in rows) * 1.3
@@ -72,6 +73,10 @@ def draw_scatter(axis, rows, band):
                   markeredgewidth=1, label=shape)
     axis.set_xscale("log")
     axis.set_yscale("log")
+    for ticks in (axis.xaxis, axis.yaxis):
+        ticks.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        ticks.set_major_formatter(ticker.FormatStrFormatter("%g"))
+        ticks.set_minor_locator(ticker.NullLocator())
     axis.set_xlim(low, high)
     axis.set_ylim(low, high)
     axis.set_aspect("equal")
