@@ -37,6 +37,24 @@ int write_stream(const std::string& path, const std::function<void(std::ostream&
   return 0;
 }
 
+struct Target {
+  std::string path;  ///< through links
+  bool special;      ///< no regular file: written itself, not replaced
+
+  [[nodiscard]] std::string written() const {
+    return special ? path : path + ".tmp." + std::to_string(::getpid());
+  }
+};
+
+Target target_of(const std::string& path) {
+  std::error_code status;
+  const bool link = std::filesystem::is_symlink(path, status);
+  Target target{link ? std::filesystem::weakly_canonical(path, status).string() : path, false};
+  target.special = std::filesystem::exists(target.path, status) &&
+                   !std::filesystem::is_regular_file(target.path, status);
+  return target;
+}
+
 }  // namespace
 
 Result<std::string> read_file(const std::string& path) {
@@ -69,19 +87,15 @@ Result<std::size_t> write_file(const std::string& path,
     }
     return std::size_t{0};
   }
-  std::error_code status;
-  const bool link = std::filesystem::is_symlink(path, status);
-  const std::string target = link ? std::filesystem::weakly_canonical(path, status).string() : path;
-  const bool special =
-      std::filesystem::exists(target, status) && !std::filesystem::is_regular_file(target, status);
-  const std::string written = special ? target : target + ".tmp." + std::to_string(::getpid());
+  const Target target = target_of(path);
+  const std::string written = target.written();
   std::size_t size = 0;
   int error = write_stream(written, write, size);
-  if (error == 0 && !special && std::rename(written.c_str(), target.c_str()) != 0) {
+  if (error == 0 && !target.special && std::rename(written.c_str(), target.path.c_str()) != 0) {
     error = errno;
   }
   if (error != 0) {
-    if (!special) {
+    if (!target.special) {
       std::remove(written.c_str());
     }
     return system_failure(path, "cannot write the file", error);
@@ -93,6 +107,25 @@ Result<std::size_t> write_file(const std::string& path, std::string_view content
   return write_file(path, [&](std::ostream& stream) {
     stream.write(content.data(), static_cast<std::streamsize>(content.size()));
   });
+}
+
+Diagnostics check_writable(const std::string& path) {
+  const Target target = target_of(path);
+  std::error_code status;
+  int error = 0;
+  if (path == "-") {
+    return {};
+  }
+  if (target.special) {
+    error = std::filesystem::is_directory(target.path, status) ? EISDIR : 0;
+  } else {
+    const std::string written = target.written();
+    std::size_t size = 0;
+    error = write_stream(written, [](std::ostream&) {}, size);
+    std::remove(written.c_str());
+  }
+  return error == 0 ? Diagnostics{}
+                    : Diagnostics{system_failure(path, "cannot write the file", error)};
 }
 
 }  // namespace stagecraft

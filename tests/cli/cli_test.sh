@@ -240,7 +240,17 @@ execute_wrong() {
   check "nothing to compute" has "$err" "no section 'execute'"
   run 2 execute "$unit" --backend host --schedule 1f1b --schedules gpipe
   run 2 execute "$unit" --backend host --watchdog 5
+  check "and how it is written" has "$err" "such as 500ms or 5s"
+  run 2 execute "$unit" --backend host --watchdog 2h
   run 2 execute "$unit" --backend host --runs 0
+  run 2 execute "$unit" --backend host --gpus whole
+  check "options of another backend are refused" has "$err" "--backend cuda only"
+  run 2 execute "$unit" --backend host --no-graphs
+  run 2 execute "$unit" --backend cuda --body busy
+  check "a body that cuda has not" has "$err" "'busy' is for --backend host"
+  run 2 execute "$unit" --backend host --set time_unit=s --json "$folder/no/such.json" --html "$folder"
+  check "files are tried before anything is run" test "$(grep -c 'cannot write' "$folder/err")" = 2
+  check "so no time is announced" test "$(grep -c '^note' "$folder/err")" = 0
   run 2 execute "$unit" --backend host --schedule zbv
   check "the shape is stated" has "$err" "schedule zbv needs 2 chunks per device, vee"
   run 3 execute "$unit" --backend host "${real[@]}" --set memory.capacity=7 --json a.json
@@ -253,6 +263,8 @@ execute_wrong() {
   check "a deadlock is predicted" has "$err" "deadlock: "
   run 3 execute "$deadlock" --backend host --anyway --watchdog 300ms --runs 1 --json a.json
   check "a deadlock is found by the watchdog" has "$err" "deadlock: "
+  run 3 execute "$deadlock" --backend host --html a.html --svg a.svg --trace a.trace
+  check "a page names what cannot run" has "$(cat a.html)" '"schedule":"1f1b predicted"'
   check "its words are in the record" test "$(grep -c '"message": "deadlock: ' a.json)" = 2
   if ! gpu_here; then
     run 2 execute "$unit" --backend cuda
@@ -268,6 +280,7 @@ interrupt() {
   kill -INT "$pid"
   wait "$pid"
   check "ends as the signal would have it" test $? = 130
+  check "a long run is announced" has "$(cat err)" "note: this takes about 7 min: 1 schedule x 4 runs"
   check "says so" has "$(cat err)" "interrupted: nothing written"
   check "no file is left" test "$(find . -name 'a.*' | wc -l)" = 0
 }
@@ -299,6 +312,8 @@ YAML
   run 0 calibrate tiny.yaml --device host --out - --alone --repeat 3
   check "the scenario alone on standard output" test "$(printf '%s' "$out" | head -c 1)" = "#"
   run 0 simulate <(printf '%s' "$out")
+  run 2 calibrate tiny.yaml --device host --out no/such.yaml --repeat 100000
+  check "a file is tried before anything is measured" has "$err" "no/such.yaml: error: cannot write"
   run 2 calibrate "$unit" --device host --out b.yaml
   check "no model to measure" has "$err" "no section 'execute'"
   check "and nothing written" test ! -e b.yaml

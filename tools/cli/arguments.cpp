@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <iostream>
-#include <map>
+#include <utility>
 
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
@@ -86,16 +86,43 @@ void add_schedule(Parser& parser) {
   command.callback([&arguments] { arguments.command = Command::kSchedule; });
 }
 
-/// Whole numbers of ns are too fine for a watchdog; a unit says what is meant.
+/// A number of ns with its unit, 1ms to 60min; anything less is the noise of a machine.
+std::string read_watchdog(std::string& text) {
+  static constexpr std::pair<std::string_view, double> kUnits[] = {
+      {"ms", 1e6}, {"s", 1e9}, {"min", 60e9}};
+  const std::size_t letters = std::min(text.find_first_not_of("0123456789."), text.size());
+  double number = 0.0;
+  const bool is_number = CLI::detail::lexical_cast(text.substr(0, letters), number);
+  for (const auto& [unit, factor] : kUnits) {
+    const double time = number * factor;
+    if (is_number && text.substr(letters) == unit && time >= 1e6 && time <= 3600e9) {
+      text = fmt::format("{:.0f}", time);
+      return {};
+    }
+  }
+  return fmt::format("'{}' is not a duration from 1ms to 60min, such as 500ms or 5s", text);
+}
+
 void add_watchdog(CLI::App& command, Arguments& arguments) {
-  const std::map<std::string, double> units = {
-      {"ns", 1.0}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"min", 60e9}};
   command
       .add_option("--watchdog", arguments.machine.watchdog,
-                  "give up when nothing ends for this long (default 10s)")
+                  "give up when nothing runs or ends for this long: 1ms to 60min (default 10s)")
       ->type_name("DURATION")
-      ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::UNIT_REQUIRED))
-      ->check(CLI::Range(1e6, 3600e9));
+      ->transform(CLI::Validator(read_watchdog, std::string()));
+}
+
+/// What one backend does not know must not be ignored in silence.
+void refuse_foreign_options(const CLI::App& execute, const MachineArguments& machine) {
+  const auto given = [&](const char* name) { return execute.get_option(name)->count() > 0; };
+  for (const char* name : {"--gpus", "--no-graphs"}) {
+    if (machine.backend == "host" && given(name)) {
+      throw CLI::ValidationError(name, "the host has no GPUs, expected with --backend cuda only");
+    }
+  }
+  if (machine.backend == "cuda" && machine.body != "stage" && given("--body")) {
+    throw CLI::ValidationError(
+        "--body", "'" + machine.body + "' is for --backend host, expected stage or nothing");
+  }
 }
 
 void add_execute(Parser& parser) {
@@ -107,7 +134,7 @@ void add_execute(Parser& parser) {
   command
       .add_option("--backend", machine.backend,
                   "host: one thread per device; cuda: streams of one or several GPUs")
-      ->type_name("host|cuda")
+      ->type_name("BACKEND")
       ->required()
       ->check(CLI::IsMember({"host", "cuda"}));
   CLI::Option* one = command.add_option("--schedule", arguments.schedule,
@@ -122,12 +149,13 @@ void add_execute(Parser& parser) {
   command
       .add_option("--body", machine.body,
                   "what ops do on the host: sleep or busy for their time, or stage: compute the "
-                  "scenario's section 'execute' (cuda always does)")
-      ->type_name("sleep|busy|stage")
+                  "scenario's section 'execute', as cuda always does (default sleep)")
+      ->type_name("BODY")
       ->check(CLI::IsMember({"sleep", "busy", "stage"}));
   command
       .add_option("--iterations", machine.iterations,
-                  "iterations of a run, one after the other (default 3)")
+                  "iterations of a run, one after the other; from two on they have a period, the "
+                  "iteration time (default 3)")
       ->type_name("N")
       ->check(CLI::Range(1, 1000));
   command.add_option("--runs", machine.runs, "runs, of which the median is reported (default 3)")
@@ -135,17 +163,22 @@ void add_execute(Parser& parser) {
       ->check(CLI::Range(1, 1000));
   add_watchdog(command, arguments);
   command
-      .add_option("--gpus", machine.gpus,
-                  "whole: a GPU per device; divided: one GPU for all; auto: whole if there are "
-                  "enough")
-      ->type_name("auto|whole|divided")
+      .add_option(
+          "--gpus", machine.gpus,
+          "of cuda; whole: a GPU per device; divided: one GPU for all; auto (default): whole "
+          "if there are enough")
+      ->type_name("USE")
       ->check(CLI::IsMember({"auto", "whole", "divided"}));
-  command.add_flag("--no-graphs", machine.no_graphs, "launch kernels one by one, without graphs");
+  command.add_flag("--no-graphs", machine.no_graphs,
+                   "of cuda: launch kernels one by one, without graphs");
   command.add_flag("--anyway", machine.anyway,
                    "run even what is predicted to deadlock or to exceed memory");
   add_outputs(command, arguments);
   add_format(command, arguments, {"text", "json"});
-  command.callback([&arguments] { arguments.command = Command::kExecute; });
+  command.callback([&arguments, &command] {
+    refuse_foreign_options(command, arguments.machine);
+    arguments.command = Command::kExecute;
+  });
 }
 
 void add_calibrate(Parser& parser) {
@@ -155,7 +188,7 @@ void add_calibrate(Parser& parser) {
       "calibrate", "measure what every op of a scenario costs, and write that as a scenario");
   add_scenario(command, arguments);
   command.add_option("--device", machine.backend, "where to measure")
-      ->type_name("host|cuda")
+      ->type_name("DEVICE")
       ->required()
       ->check(CLI::IsMember({"host", "cuda"}));
   command.add_option("--out", machine.out, "scenario with explicit costs to write")

@@ -106,9 +106,8 @@ int run_calibrate(const Arguments& arguments) {
   if (!model) {
     return fail(model.failures());
   }
-  const bool both_out = arguments.machine.out == "-" && arguments.json == "-";
-  if (both_out) {
-    return fail({bad_input("two results on standard output, expected one `-` at most")});
+  if (const int status = check_outputs({arguments.machine.out, arguments.json}); status != kDone) {
+    return status;
   }
   const Result<Machine> machine = Machine::open(arguments.machine);
   if (!machine) {

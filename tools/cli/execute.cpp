@@ -1,5 +1,8 @@
 // stagecraft execute: schedules of a scenario run for real, predicted beside measured.
 #include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include <fmt/core.h>
 
@@ -19,6 +22,20 @@ namespace {
 /// One run that warms up caches, pools and clocks comes before those that count.
 constexpr std::int32_t kWarmUpRuns = 1;
 
+/// Above this many seconds the user is told beforehand.
+constexpr double kLongRun = 20.0;
+
+std::string duration_text(double seconds) {
+  return seconds < 1.0      ? fmt::format("{:.3g} ms", 1e3 * seconds)
+         : seconds < 120.0  ? fmt::format("{:.3g} s", seconds)
+         : seconds < 7200.0 ? fmt::format("{:.0f} min", seconds / 60.0)
+                            : fmt::format("{:.0f} h", seconds / 3600.0);
+}
+
+std::string count_text(std::size_t count, std::string_view word) {
+  return fmt::format("{} {}{}", count, word, count == 1 ? "" : "s");
+}
+
 class Executions {
  public:
   Executions(const Arguments& arguments, const Scenario& scenario, const Machine& machine,
@@ -26,6 +43,7 @@ class Executions {
       : arguments_(arguments),
         scenario_(scenario),
         machine_(machine),
+        schedules_(schedules),
         progress_(schedules * static_cast<std::size_t>(arguments.machine.runs + kWarmUpRuns)) {}
 
   /// A schedule that is not feasible is not run, unless it was asked for; one that could not even
@@ -62,6 +80,7 @@ class Executions {
     if (!open) {
       return open.failures();
     }
+    announce(predicted.run.evaluation);
     ExecuteOptions options;
     options.iterations = arguments_.machine.iterations;
     options.warm_up_runs = kWarmUpRuns;
@@ -72,9 +91,29 @@ class Executions {
     return execute(*predicted.schedule, predicted.prepared->costs, *open->backend, options);
   }
 
+  /// Real time passes: says once how much, where it is long. Other schedules are taken to last as
+  /// long as the first.
+  void announce(const Evaluation& predicted) {
+    const Time iteration = std::max(predicted.iteration, predicted.makespan);
+    const std::int64_t runs = arguments_.machine.runs + kWarmUpRuns;
+    const double seconds = 1e-9 * static_cast<double>(iteration) *
+                           static_cast<double>(arguments_.machine.iterations) *
+                           static_cast<double>(runs) * static_cast<double>(schedules_);
+    if (!std::exchange(announced_, true) && seconds >= kLongRun) {
+      fmt::print(stderr,
+                 "note: this takes about {}: {} x {} runs (one to warm up) x {} iterations of {}; "
+                 "--runs and --iterations shorten it, Ctrl-C ends it\n",
+                 duration_text(seconds), count_text(schedules_, "schedule"), runs,
+                 arguments_.machine.iterations,
+                 duration_text(1e-9 * static_cast<double>(iteration)));
+    }
+  }
+
   const Arguments& arguments_;
   const Scenario& scenario_;
   const Machine& machine_;
+  const std::size_t schedules_;
+  bool announced_ = false;
   const Interrupt interrupt_;
   Progress progress_;
 };
@@ -177,6 +216,11 @@ int run_execute(const Arguments& arguments) {
   const Result<Machine> machine = Machine::open(arguments.machine);
   if (!machine) {
     return fail(machine.failures());
+  }
+  if (const int status =
+          check_outputs({arguments.json, arguments.trace, arguments.html, arguments.svg});
+      status != kDone) {
+    return status;
   }
   if (!scenario->costs_given) {
     return fail(prepare(*scenario).failures());

@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
     return run(argc, argv);
   } catch (const std::bad_alloc&) {
     std::fputs("error: out of memory on this machine\n", stderr);
+    return stagecraft::cli::kInfeasible;
   } catch (const std::exception& unexpected) {
     std::fprintf(stderr, "internal error: %s\n", unexpected.what());
   }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <iterator>
 #include <ostream>
 
 #include <fmt/core.h>
@@ -39,6 +38,20 @@ bool output_is_taken(const Arguments& arguments) {
          arguments.svg == "-";
 }
 
+int check_outputs(std::initializer_list<std::string_view> paths) {
+  if (std::count(paths.begin(), paths.end(), "-") > 1) {
+    return fail({bad_input("two results on standard output, expected one `-` at most")});
+  }
+  Diagnostics failures;
+  for (const std::string_view path : paths) {
+    if (!path.empty()) {
+      const Diagnostics wrong = check_writable(std::string(path));
+      failures.insert(failures.end(), wrong.begin(), wrong.end());
+    }
+  }
+  return failures.empty() ? kDone : fail(failures);
+}
+
 int write_outputs(const Arguments& arguments, std::span<const Run> runs, std::string_view json) {
   struct Output {
     const std::string& path;
@@ -50,9 +63,10 @@ int write_outputs(const Arguments& arguments, std::span<const Run> runs, std::st
       {arguments.trace, [&](std::ostream& stream) { write_chrome_trace(stream, runs); }},
       {arguments.html, [&](std::ostream& stream) { stream << html_page(runs); }},
       {arguments.svg, [&](std::ostream& stream) { stream << svg_timeline(runs); }}};
-  const auto to_output = [](const Output& output) { return output.path == "-"; };
-  if (std::count_if(std::begin(outputs), std::end(outputs), to_output) > 1) {
-    return fail({bad_input("two results on standard output, expected one `-` at most")});
+  if (const int status =
+          check_outputs({arguments.json, arguments.trace, arguments.html, arguments.svg});
+      status != kDone) {
+    return status;
   }
   for (const Output& output : outputs) {
     if (output.path.empty()) {

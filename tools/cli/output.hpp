@@ -1,6 +1,7 @@
 // Where results and failures go: results to standard output or files, all else to standard error.
 #pragma once
 
+#include <initializer_list>
 #include <span>
 #include <string_view>
 
@@ -18,6 +19,10 @@ namespace stagecraft::cli {
 /// True if a result was asked for on standard output by `-`, which then has it for itself, so that
 /// it can be piped.
 [[nodiscard]] bool output_is_taken(const Arguments& arguments);
+
+/// Whether all of `paths` ("": none, "-": standard output) can be written, so that nothing is run
+/// in vain. Returns 0 or an exit status, with everything wrong printed.
+[[nodiscard]] int check_outputs(std::initializer_list<std::string_view> paths);
 
 /// Writes the pictures and traces that were asked for, and `json` where --json says. Returns 0 or
 /// the exit status of the first failure.

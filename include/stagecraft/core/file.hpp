@@ -23,4 +23,8 @@ namespace stagecraft {
 [[nodiscard]] Result<std::size_t> write_file(const std::string& path,
                                              const std::function<void(std::ostream&)>& write);
 
+/// Empty if write_file could write to `path` now, else why it could not; for what takes long,
+/// before it begins. Leaves what is there.
+[[nodiscard]] Diagnostics check_writable(const std::string& path);
+
 }  // namespace stagecraft
