@@ -9,8 +9,8 @@ from . import budget, check, machine, pack, programs, record, shapes, steps, tab
 EPILOG = """\
 On a machine with a GPU: builds the programs (or takes those of --packed, if they were made from the
 same sources), holds the gradients of a stage against a float64 reference, calibrates every shape
-from single ops, runs at least 12 schedules on each of 3 shapes, one without graphs, prints predicted
-against measured times and writes the record to tests/hardware/.
+from single ops, runs at least 12 schedules on each of 3 shapes (two also without graphs), prints
+predicted against measured times and writes the record to tests/hardware/.
 
 Exit status: 0 all ran, mean absolute error of the iteration time and error of the peak memory at
 most 5 %; 1 something failed or missed that; 2 no GPU, no programs, or a wrong command line.
