@@ -27,7 +27,8 @@ constexpr double kLongRun = 20.0;
 
 std::string duration_text(double seconds) {
   return seconds < 1.0      ? fmt::format("{:.3g} ms", 1e3 * seconds)
-         : seconds < 120.0  ? fmt::format("{:.3g} s", seconds)
+         : seconds < 10.0   ? fmt::format("{:.2g} s", seconds)
+         : seconds < 120.0  ? fmt::format("{:.0f} s", seconds)
          : seconds < 7200.0 ? fmt::format("{:.0f} min", seconds / 60.0)
                             : fmt::format("{:.0f} h", seconds / 3600.0);
 }
@@ -50,12 +51,12 @@ class Executions {
   /// be made never is.
   ExecutedRun run(const std::string& name, Recut recut) {
     PredictedRun predicted = predict_run(scenario_, name, recut);
-    const bool runs = predicted.schedule.has_value() &&
-                      (predicted.run.evaluation.feasible || arguments_.machine.anyway);
-    if (!runs) {
+    const bool wanted = predicted.run.evaluation.feasible || arguments_.machine.anyway;
+    if (!wanted || !predicted.prepared || !predicted.schedule) {
       return not_executed(arguments_.machine.backend, std::move(predicted.run));
     }
-    Result<ExecutionRecord> record = measure(predicted);
+    Result<ExecutionRecord> record =
+        measure(predicted.run, *predicted.prepared, *predicted.schedule);
     if (!record) {
       ExecutedRun failed = not_executed(arguments_.machine.backend, std::move(predicted.run));
       failed.measured.evaluation.problems = record.failures();
@@ -75,20 +76,21 @@ class Executions {
   }
 
  private:
-  Result<ExecutionRecord> measure(const PredictedRun& predicted) {
-    const Result<OpenBackend> open = machine_.backend_for(scenario_, predicted.prepared->pipeline);
+  Result<ExecutionRecord> measure(const Run& predicted, const PreparedRun& prepared,
+                                  const Schedule& schedule) {
+    const Result<OpenBackend> open = machine_.backend_for(scenario_, prepared.pipeline);
     if (!open) {
       return open.failures();
     }
-    announce(predicted.run.evaluation);
+    announce(predicted.evaluation);
     ExecuteOptions options;
     options.iterations = arguments_.machine.iterations;
     options.warm_up_runs = kWarmUpRuns;
     options.runs = arguments_.machine.runs;
     options.watchdog = static_cast<Time>(arguments_.machine.watchdog);
     options.interrupted = [] { return Interrupt::requested(); };
-    options.progress = [&](std::int32_t, std::int32_t) { progress_.step(predicted.run.schedule); };
-    return execute(*predicted.schedule, predicted.prepared->costs, *open->backend, options);
+    options.progress = [&](std::int32_t, std::int32_t) { progress_.step(predicted.schedule); };
+    return execute(schedule, prepared.costs, *open->backend, options);
   }
 
   /// Real time passes: says once how much, where it is long. Other schedules are taken to last as

@@ -94,7 +94,8 @@ def rows_table(rows):
 
 
 def shapes_table(summary):
-    body = [[shape["shape"], shape["rows"], f"{100 * shape['mean_absolute_error']:.2f} %",
+    body = [[shape["shape"], 0, "-", "-", "-"] if shape["rows"] == 0 else
+            [shape["shape"], shape["rows"], f"{100 * shape['mean_absolute_error']:.2f} %",
              percent(shape["worst_error"]), f"{shape['inverted']} of {shape['pairs']}"]
             for shape in summary["shapes"]]
     return render(["shape", "rows", "mean absolute error", "worst error", "rankings inverted"], body)
