@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -136,10 +137,21 @@ Json run_json(const Run& run, std::size_t rank, const Run* best, const Run* base
   return json;
 }
 
-/// What a page of measured runs begins with: each of them against the prediction above it. Empty if
-/// there is none.
-std::string measured_summary(std::span<const Run> runs) {
-  std::string text;
+/// A measured run and what was predicted of it, the iteration times if both have one.
+struct MeasuredTime {
+  const Run* run;
+  Time expected;
+  Time seen;
+  bool iterations;
+
+  [[nodiscard]] double error() const {
+    return static_cast<double>(seen) / static_cast<double>(std::max<Time>(expected, 1)) - 1.0;
+  }
+};
+
+/// Of every measured run that stands below its prediction.
+std::vector<MeasuredTime> measured_times(std::span<const Run> runs) {
+  std::vector<MeasuredTime> times;
   for (std::size_t i = 1; i < runs.size(); ++i) {
     const Run& predicted = runs[i - 1];
     const Run& measured = runs[i];
@@ -147,18 +159,45 @@ std::string measured_summary(std::span<const Run> runs) {
         !has_timeline(predicted)) {
       continue;
     }
-    const bool iterations = predicted.evaluation.iteration > 0 && measured.evaluation.iteration > 0;
-    const Time expected =
-        iterations ? predicted.evaluation.iteration : predicted.evaluation.makespan;
-    const Time seen = iterations ? measured.evaluation.iteration : measured.evaluation.makespan;
-    text += fmt::format(
-        "{}{}: {} {}, predicted {} ({:+.2f} %)", text.empty() ? "" : "; ", measured.schedule,
-        report::time_text(seen), iterations ? "an iteration" : "of makespan",
-        report::time_text(expected),
-        100.0 *
-            (static_cast<double>(seen) / static_cast<double>(std::max<Time>(expected, 1)) - 1.0));
+    const Evaluation& p = predicted.evaluation;
+    const Evaluation& m = measured.evaluation;
+    const bool iterations = p.iteration > 0 && m.iteration > 0;
+    times.push_back({&measured, iterations ? p.iteration : p.makespan,
+                     iterations ? m.iteration : m.makespan, iterations});
   }
-  return text;
+  return times;
+}
+
+/// What a page of measured runs begins with: each of them against its prediction or, where they are
+/// many, how far off they are together. Empty if there is none.
+std::string measured_summary(std::span<const Run> runs) {
+  constexpr std::size_t kEach = 3;
+  const std::vector<MeasuredTime> times = measured_times(runs);
+  std::string text;
+  if (times.size() <= kEach) {
+    for (const MeasuredTime& time : times) {
+      text += fmt::format("{}{}: {} {}, predicted {} ({:+.2f} %)", text.empty() ? "" : "; ",
+                          time.run->schedule, report::time_text(time.seen),
+                          time.iterations ? "an iteration" : "of makespan",
+                          report::time_text(time.expected), 100.0 * time.error());
+    }
+    return text;
+  }
+  double sum = 0.0;
+  for (const MeasuredTime& time : times) {
+    sum += std::abs(time.error());
+  }
+  const auto worst = std::max_element(times.begin(), times.end(), [](const auto& a, const auto& b) {
+    return std::abs(a.error()) < std::abs(b.error());
+  });
+  const auto fastest = std::min_element(
+      times.begin(), times.end(), [](const auto& a, const auto& b) { return a.seen < b.seen; });
+  return fmt::format(
+      "{} schedules measured: mean absolute error {:.2f} %, worst {:+.2f} % ({}); fastest: {}, {} "
+      "{}, predicted {}",
+      times.size(), 100.0 * sum / static_cast<double>(times.size()), 100.0 * worst->error(),
+      worst->run->schedule, fastest->run->schedule, report::time_text(fastest->seen),
+      fastest->iterations ? "an iteration" : "of makespan", report::time_text(fastest->expected));
 }
 
 /// JSON that may stand in a <script> element.

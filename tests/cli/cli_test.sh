@@ -312,6 +312,8 @@ YAML
   run 0 calibrate tiny.yaml --device host --out - --alone --repeat 3
   check "the scenario alone on standard output" test "$(printf '%s' "$out" | head -c 1)" = "#"
   run 0 simulate <(printf '%s' "$out")
+  run 0 execute measured.yaml --backend host --body stage --schedules 1f1b,zbv --runs 1
+  check "a schedule that does not fit the model is named" has "$out" "zbv: the 1 layers of stage 0 cannot"
   run 2 calibrate tiny.yaml --device host --out no/such.yaml --repeat 100000
   check "a file is tried before anything is measured" has "$err" "no/such.yaml: error: cannot write"
   run 2 calibrate "$unit" --device host --out b.yaml

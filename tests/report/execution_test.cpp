@@ -192,6 +192,16 @@ TEST_SUITE("report") {
                                             "1f1b measured", "gpipe predicted", "gpipe measured"});
   }
 
+  TEST_CASE("a page of many schedules begins with their error together") {
+    const std::vector<ExecutedRun> runs = {executed("1f1b", 110), executed("zb-h1", 100),
+                                           executed("gpipe", 80), executed("zb-h2", 100)};
+    const std::string page = html_page(execution_timelines(runs));
+    CHECK(has(page,
+              "4 schedules measured: mean absolute error 7.50 %, worst -20.00 % (gpipe "
+              "measured); fastest: "));
+    CHECK_FALSE(has(page, "1f1b measured: "));
+  }
+
   TEST_CASE("counts of ns read like other times") {
     ExecutedRun run = executed("1f1b", 100);
     run.counters = {{"op ends late, p99 (ns)", 29'900.0}, {"threads", 4.0}};

@@ -195,8 +195,11 @@ int execute_table(const Arguments& arguments, const Scenario& scenario, const Ma
   if (written != kDone) {
     return written;
   }
+  // What does not fit the model is named in the table, as what the prediction excludes.
   const auto stopped = std::find_if(runs.begin(), runs.end(), [](const ExecutedRun& run) {
-    return run.predicted.evaluation.feasible && !run.measured.evaluation.problems.empty();
+    const Diagnostics& problems = run.measured.evaluation.problems;
+    return run.predicted.evaluation.feasible && !problems.empty() &&
+           problems.front().kind != FailureKind::kBadInput;
   });
   if (stopped != runs.end()) {
     return fail(stopped->measured.evaluation.problems);
