@@ -292,7 +292,9 @@ TEST_CASE("a command that never ends stops the run and is named; the GPU is give
   for (const GpuUse use : {GpuUse::kDivided, GpuUse::kWhole}) {
     Fixture f(made->schedule.pipeline, use);
     test::PreparedJob prepared = test::prepare(made->schedule, made->costs, f.backend->transport());
-    f.gpu.hang_at(200);
+    Fixture whole(made->schedule.pipeline, use);
+    REQUIRE(run_errors(whole, prepared, 1, false) == "");
+    f.gpu.hang_at(whole.gpu.commands_run() - 40);  // in the midst of the run, whatever came before
     ExecutionJob job = prepared.job();
     job.watchdog = kMillisecond;
     const Result<ExecutionRun> run = f.backend->run(job);
