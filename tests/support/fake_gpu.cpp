@@ -265,26 +265,6 @@ bool FakeGpu::launch(Queue queue, GpuGraph graph) {
   return true;
 }
 
-void FakeGpu::hold(Queue queue) {
-  if (!call("hold")) {
-    lines_[queue].held = true;
-  }
-}
-
-void FakeGpu::resume() {
-  for (Line& line : lines_) {
-    line.held = false;
-  }
-}
-
-void FakeGpu::check_none_held() {
-  for (const Line& line : lines_) {
-    if (line.held) {
-      problem("asking or waiting while a queue is held");
-    }
-  }
-}
-
 Result<std::vector<GpuChannel>> FakeGpu::create_channels(const std::vector<GpuChannelEnds>& ends) {
   if (call("create_channels")) {
     return injected("create_channels");

@@ -44,6 +44,26 @@ void FakeGpu::check(Queue queue, const Kernel& kernel) {
   }
 }
 
+void FakeGpu::hold(Queue queue) {
+  if (!call("hold")) {
+    lines_[queue].held = true;
+  }
+}
+
+void FakeGpu::resume() {
+  for (Line& line : lines_) {
+    line.held = false;
+  }
+}
+
+void FakeGpu::check_none_held() {
+  for (const Line& line : lines_) {
+    if (line.held) {
+      problem("asking or waiting while a queue is held");
+    }
+  }
+}
+
 void FakeGpu::tick(Queue queue) {
   VectorTime& clock = lines_[queue].clock;
   if (clock.size() <= queue) {
