@@ -83,9 +83,18 @@ struct ModelPlan {
 /// host then. Empty if the schedule can be planned.
 [[nodiscard]] Diagnostics check_plan(const Schedule& schedule);
 
+/// Why real stages cannot run a program that runs without data (infeasible): with post-validation a
+/// device's U waits for its own G alone, but in a bidirectional pipeline it needs the gradients of
+/// the other replicas, too. With rendezvous that may close a circle: the other device's G can stand
+/// behind a call in which it waits for a partner's next iteration. Empty if the program runs, or is
+/// circular anyway.
+[[nodiscard]] Diagnostics check_program(const Schedule& schedule, const TaskGraph& graph,
+                                        const ExecutionProgram& program);
+
 /// `start` and `end`: [tasks] predicted times of the graph, kNever for what does not run.
-/// check_model and check_plan have passed. Gradients of a bidirectional pipeline's replicas: U of a
-/// device waits for G of the device with the other replica of its stages, so that it may read them.
+/// check_model, check_plan and check_program have passed. Gradients of a bidirectional pipeline's
+/// replicas: U of a device waits for G of the device with the other replica of its stages, so that
+/// it may read them.
 [[nodiscard]] ModelPlan plan_model(const Schedule& schedule, const TaskGraph& graph,
                                    const ExecutionProgram& program, const StageModel& model,
                                    std::int32_t element_size, std::span<const Time> start,

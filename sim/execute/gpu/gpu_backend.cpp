@@ -95,6 +95,9 @@ class StageGpuBackend final : public GpuBackend {
       return {
           explain_stop(job.program, job.schedule, job.graph, job.costs, stop_point(job.program))};
     }
+    if (Diagnostics wrong = check_program(job.schedule, job.graph, job.program); !wrong.empty()) {
+      return wrong;
+    }
     std::vector<std::int32_t> gpus;
     gpus.reserve(partitions_.size());
     for (const GpuPartition& partition : partitions_) {

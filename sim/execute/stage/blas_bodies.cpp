@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <new>
 #include <tuple>
 #include <utility>
@@ -46,6 +47,9 @@ class HostTraining final : public OpBodies {
         weights_.emplace(Replica{s, d}, initial_weights(model, s, options.seed));
       }
     }
+    if (pipeline_.bidirectional()) {
+      sums_ = std::vector<Sum>(static_cast<std::size_t>(pipeline_.stages));
+    }
     for (std::int32_t m = 0; m < pipeline_.microbatches; ++m) {
       std::vector<std::vector<float>>& slices = inputs_.emplace_back();
       for (std::int32_t q = 0; q < pipeline_.slices_of(m); ++q) {
@@ -65,7 +69,7 @@ class HostTraining final : public OpBodies {
   void run(OpIndex task, const Op& op, std::int32_t device) override {
     switch (op.kind) {
       case OpKind::kGradientReduce:
-        return contribute(device);
+        return;  // its end tells the other replica that these gradients are complete
       case OpKind::kOptimizer:
         return step(device, graph_.origin(task).iteration);
       case OpKind::kOffload:
@@ -89,11 +93,10 @@ class HostTraining final : public OpBodies {
   /// Runs without U leave their gradients in place.
   void finish() {
     if (!graph_.iteration_end && options_.keep_gradients) {
-      for (auto& [replica, weights] : weights_) {
-        weights.contribution = weights.gradients;
+      for (std::int32_t s = 0; s < pipeline_.stages && pipeline_.bidirectional(); ++s) {
+        sum_replicas(s, 0);
       }
-      for (auto& [replica, weights] : weights_) {
-        add_other_replica(replica);
+      for (const auto& [replica, weights] : weights_) {
         kept_[0][replica] = weights.gradients;
       }
     }
@@ -164,30 +167,35 @@ class HostTraining final : public OpBodies {
     }
   }
 
-  /// G: what the other replica adds to its own. It reads it in U, after the G of this device and
-  /// before this device's next G: in between every unit passes all devices.
-  void contribute(std::int32_t device) {
-    if (pipeline_.bidirectional()) {
-      for_each_replica(device, [](const Replica&, HostWeights& weights) {
-        weights.contribution = weights.gradients;
-      });
+  /// Whoever needs the sum of both replicas first makes it, for both. By then both have done G
+  /// (plan_model), and neither touches its gradients between G and its own U, which waits here.
+  void sum_replicas(std::int32_t stage, std::int32_t iteration) {
+    Sum& sum = sums_[static_cast<std::size_t>(stage)];
+    const std::lock_guard lock(sum.mutex);
+    if (sum.made <= iteration) {
+      sum_gradients(ops_, weights_.at({stage, Direction::kDown}),
+                    weights_.at({stage, Direction::kUp}));
+      sum.made = iteration + 1;
     }
   }
 
-  void add_other_replica(const Replica& replica) {
-    if (!pipeline_.bidirectional()) {
-      return;
+  /// The stages that it has in the down direction first: the other device begins with the rest.
+  void sum_replicas_of(std::int32_t device, std::int32_t iteration) {
+    for (const Direction d : {Direction::kDown, Direction::kUp}) {
+      for (std::int32_t s = 0; s < pipeline_.stages; ++s) {
+        if (pipeline_.device(s, d) == device) {
+          sum_replicas(s, iteration);
+        }
+      }
     }
-    const Direction other = replica.second == Direction::kDown ? Direction::kUp : Direction::kDown;
-    const std::vector<float>& from = weights_.at({replica.first, other}).contribution;
-    ops_.add(0, static_cast<std::int64_t>(from.size()), from.data(),
-             weights_.at(replica).gradients.data());
   }
 
   void step(std::int32_t device, std::int32_t iteration) {
     const StageDevice here = view(device);
+    if (pipeline_.bidirectional()) {
+      sum_replicas_of(device, iteration);
+    }
     for_each_replica(device, [&](const Replica& replica, HostWeights& weights) {
-      add_other_replica(replica);
       if (options_.keep_gradients) {
         kept_[static_cast<std::size_t>(iteration)].at(replica) = weights.gradients;
       }
@@ -195,6 +203,12 @@ class HostTraining final : public OpBodies {
                       options_.rate, iteration + 1);
     });
   }
+
+  /// Of a stage's gradients over its replicas.
+  struct Sum {
+    std::mutex mutex;
+    std::int32_t made = 0;  // iterations
+  };
 
   const StageModel& model_;
   const BlasOptions& options_;
@@ -205,6 +219,7 @@ class HostTraining final : public OpBodies {
   TensorOps& ops_;
   std::vector<AlignedBytes> arenas_, hosts_, workspaces_;  // [P]
   std::map<Replica, HostWeights> weights_;
+  std::vector<Sum> sums_;                                    // [stages] of a bidirectional pipeline
   std::vector<std::vector<std::vector<float>>> inputs_;      // [M][slices]
   std::vector<std::map<Replica, std::vector<float>>> kept_;  // [iterations]
 };
@@ -220,8 +235,10 @@ class BlasHostBackend final : public BlasBackend {
 
   [[nodiscard]] Diagnostics refuse(const ExecutionJob& job) const override {
     Diagnostics problems = check_model(model_, job.schedule.pipeline);
-    const Diagnostics more = check_plan(job.schedule);
-    problems.insert(problems.end(), more.begin(), more.end());
+    for (const Diagnostics& more :
+         {check_plan(job.schedule), check_program(job.schedule, job.graph, job.program)}) {
+      problems.insert(problems.end(), more.begin(), more.end());
+    }
     if (job.program.transport != Transport::kPush) {
       problems.push_back(bad_input("the host backend runs programs that push their messages"));
     }

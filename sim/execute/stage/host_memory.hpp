@@ -46,12 +46,18 @@ struct HostWeights {
     return {values.data(), gradients.data(), first_moment.data(), second_moment.data()};
   }
   [[nodiscard]] Bytes bytes() const {
-    return static_cast<Bytes>((values.size() * 4 + contribution.size()) * sizeof(float));
+    return static_cast<Bytes>(values.size() * 4 * sizeof(float));
   }
 
   std::vector<float> values, gradients, first_moment, second_moment;
-  std::vector<float> contribution;  ///< gradients as this replica found them, for the other one
 };
+
+/// Both replicas of a stage get the sum of their gradients, in place.
+inline void sum_gradients(TensorOps& ops, HostWeights& down, HostWeights& up) {
+  ops.add(0, static_cast<std::int64_t>(down.gradients.size()), up.gradients.data(),
+          down.gradients.data());
+  std::copy(down.gradients.begin(), down.gradients.end(), up.gradients.begin());
+}
 
 /// Largest workspace of the stages on a device.
 [[nodiscard]] inline Bytes device_workspace(const StageModel& model, const Pipeline& pipeline,

@@ -104,7 +104,17 @@ void HostRig::compute(OpKind kind) {
   run_planned(device(), model_, pipeline_, use_of(kind));
 }
 
+HostWeights& HostRig::other_replica() {
+  if (!other_replica_) {
+    other_replica_ = std::make_unique<HostWeights>(weights_.values);
+  }
+  return *other_replica_;
+}
+
 void HostRig::prepare(OpKind kind) {
+  if (kind == OpKind::kGradientReduce) {
+    other_replica();
+  }
   if (is_copy(kind)) {
     return;
   }
@@ -123,13 +133,9 @@ void HostRig::run(OpKind kind) {
       std::memcpy(block, host_->data(), static_cast<std::size_t>(block_.bytes));
       break;
     case OpKind::kGradientReduce:
-      weights_.contribution = weights_.gradients;
+      sum_gradients(ops_, weights_, other_replica());
       break;
     case OpKind::kOptimizer:
-      if (!weights_.contribution.empty()) {
-        ops_.add(0, static_cast<std::int64_t>(weights_.contribution.size()),
-                 weights_.contribution.data(), weights_.gradients.data());
-      }
       stage_optimizer({ops_, 0, model_, shape_.unit.stage, weights_.view(), {}, {}}, 1e-3F, 1);
       break;
     default:

@@ -18,7 +18,7 @@ class HostRig {
 
   /// Brings the memory to the state in which `kind` finds it.
   void prepare(OpKind kind);
-  /// The op itself: what is timed.
+  /// The op itself: what is timed. G: the sum of both replicas of the stage.
   void run(OpKind kind);
 
  private:
@@ -27,6 +27,7 @@ class HostRig {
   PlannedSlot take(Bytes bytes);
   void fill(const PlannedSlot& slot, std::uint64_t seed);
   void compute(OpKind kind);
+  HostWeights& other_replica();
 
   const StageModel& model_;
   const Pipeline& pipeline_;
@@ -34,6 +35,7 @@ class HostRig {
   bool whole_;  // the micro-batch is not sliced
   TensorOps& ops_;
   HostWeights weights_;
+  std::unique_ptr<HostWeights> other_replica_;  // where its gradients are wanted
   Bytes bytes_ = 0;
   PlannedSlot block_, kept_, source_, result_;
   std::vector<PlannedSlot> earlier_;

@@ -302,9 +302,9 @@ class HostMeasuring {
     });
   }
 
-  /// G and U of a device: of all stages that it holds, one after the other.
+  /// G and U of a device: of all stages that it holds, one after the other. G is nothing: U sums
+  /// both replicas, each device for the stages that it has in the down direction (HostTraining).
   void measure_iteration_end(std::int32_t device, const std::vector<OpToMeasure>& ops) {
-    Time reduction = 0;
     Time step = 0;
     for (std::int32_t s = 0; s < pipeline_.stages; ++s) {
       const bool down = pipeline_.device(s) == device;
@@ -316,12 +316,12 @@ class HostMeasuring {
           ops.begin(), ops.end(), [&](const OpToMeasure& op) { return op.measured.stage == s; });
       HostRig rig(*tensor_, model_, pipeline_, shape->op);
       const int replicas = (down ? 1 : 0) + (up ? 1 : 0);
-      if (pipeline_.bidirectional()) {
-        reduction += replicas * sample_op(rig, OpKind::kGradientReduce).median;
+      if (pipeline_.bidirectional() && down) {
+        step += sample_op(rig, OpKind::kGradientReduce).median;
       }
       step += replicas * sample_op(rig, OpKind::kOptimizer).median;
     }
-    result_.gradient_reduction.push_back(reduction);
+    result_.gradient_reduction.push_back(0);
     result_.optimizer_step.push_back(step);
   }
 

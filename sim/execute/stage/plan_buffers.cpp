@@ -36,6 +36,7 @@ class Collector {
         index_(input.schedule) {}
 
   PlannedBuffers run() {
+    result_.required = replica_waits(pipeline_, graph_, commands_);
     result_.message_source.resize(in_.program.messages.size());
     result_.message_slot.resize(in_.program.messages.size());
     for (std::int32_t iteration = 0; iteration < graph_.iterations; ++iteration) {
@@ -241,7 +242,6 @@ class Collector {
   void add_uses(OpIndex task) {
     const TaskOrigin origin = graph_.origin(task);
     if (origin.op == kNoOp) {
-      add_reduction_wait(task);
       return;
     }
     const Op& op = in_.schedule.ops[origin.op];
@@ -312,21 +312,6 @@ class Collector {
       use(block, {reader.task});
       reader.earlier.push_back(block);
     }
-  }
-
-  /// U reads the gradients of the replicas on the mirrored device.
-  void add_reduction_wait(OpIndex task) {
-    const std::int32_t device = graph_.device[task];
-    const std::int32_t mirror = pipeline_.devices - 1 - device;
-    if (graph_.kind[task] != OpKind::kOptimizer || !pipeline_.bidirectional() || mirror == device) {
-      return;
-    }
-    const auto m = static_cast<std::size_t>(mirror);
-    const std::size_t pass =
-        graph_.schedule_offsets[m + 1] - graph_.schedule_offsets[m] + 2;  // G, U at the end
-    const auto iteration = static_cast<std::size_t>(graph_.origin(task).iteration);
-    const std::size_t reduction = graph_.offsets[m] + (iteration + 1) * pass - 2;
-    result_.required.push_back({commands_.task[task], commands_.task[reduction]});
   }
 
   const PlanInput& in_;

@@ -65,6 +65,12 @@ struct PlanInput {
   std::span<const Time> start, end;
 };
 
+/// U of every device waits for G of the device with the other replica of its stages, whose
+/// gradients it reads; in bidirectional pipelines only.
+[[nodiscard]] std::vector<ModelPlan::Wait> replica_waits(const Pipeline& pipeline,
+                                                         const TaskGraph& graph,
+                                                         const CommandIndex& commands);
+
 /// Everything but `first` and `last` (which need an order that respects `required`) and offsets.
 [[nodiscard]] PlannedBuffers collect_buffers(const PlanInput& input, const CommandIndex& commands);
 

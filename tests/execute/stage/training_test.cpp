@@ -8,6 +8,8 @@
 
 #include "execute/host/little_memory.hpp"
 #include "execute/stage/host_stage.hpp"
+#include "stagecraft/engine/memory.hpp"
+#include "stagecraft/engine/simulate.hpp"
 #include "stagecraft/execute/blas_bodies.hpp"
 #include "stagecraft/execute/model_plan.hpp"
 #include "stagecraft/generators/generator.hpp"
@@ -219,6 +221,32 @@ TEST_CASE("recomputed chunks compute the same, sliced or not") {
     const Schedule schedule =
         generate("group-interleaved", {pipeline, costs, {{"recompute_chunks", "2"}}}).value();
     CHECK(worst_difference(schedule, costs, model_of(pipeline), 1) < 1.0);
+  }
+}
+
+TEST_CASE("bidirectional pipelines hold the memory that is predicted") {
+  for (const char* name : {"chimera", "dualpipe"}) {
+    CAPTURE(name);
+    const Pipeline pipeline = make_pipeline(4, 1, 8, PlacementKind::kBidirectional).value();
+    StageModel model = model_of(pipeline);
+    model.hidden = 64;  // weights are most of it
+    CostTable costs = costs_of(pipeline);
+    costs.memory = model_memory(model, pipeline, 4);
+    const Schedule schedule = generate(name, {pipeline, costs, {}}).value();
+    const TaskGraph graph = build_task_graph(schedule, costs, {2, true}).value();
+    const ExecutionProgram program = lower_program(schedule, graph, costs.communication);
+    const Result<ExecutionRun> run =
+        make_blas_backend(model)->run({schedule, graph, costs, program, 20 * kSecond, {}});
+    REQUIRE(run.ok());
+    const Timeline timeline = simulate(schedule, graph, costs).timeline;
+    const MemoryUse use =
+        memory_use(schedule, graph, costs.memory, timeline.start, timeline.end, false);
+    for (std::size_t d = 0; d < run->held.size(); ++d) {
+      CAPTURE(d);
+      const double ratio = static_cast<double>(run->held[d]) / static_cast<double>(use.peak[d]);
+      CHECK(ratio > 0.95);
+      CHECK(ratio < 1.05);
+    }
   }
 }
 
