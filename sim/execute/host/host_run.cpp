@@ -125,7 +125,7 @@ void HostRun::watch() {
          !clock_.wait_for_end(std::min(kWatch, std::max<Time>(job_.watchdog, 1)))) {
     BoardLock lock(board_.mutex);
     const bool quiet = patience.over(board_.commands_ended(), monotonic_now());
-    moves = !quiet || clock_.something_is_due();
+    moves = !quiet || clock_.something_is_due(limit);
     if (!moves) {
       board_.stop();
     }

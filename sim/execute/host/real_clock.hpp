@@ -27,8 +27,8 @@ class RealClock : public RunClock {
   void look_at(std::int32_t device) override { board_.look_at_memory(device); }
   void released(WorkerIndex worker) override;
   void hinted(WorkerIndex worker) override { to_wake_.push_back(worker); }
-  [[nodiscard]] bool something_is_due() const override {
-    return !agenda_.empty() && agenda_.top().time > now();
+  [[nodiscard]] bool something_is_due(Time grace) const override {
+    return !agenda_.empty() && now() - agenda_.top().time < grace;
   }
   void stop() override;
 

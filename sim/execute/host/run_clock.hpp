@@ -45,8 +45,11 @@ class RunClock {
   /// It became known when that will probably be (Board::expected).
   virtual void hinted(WorkerIndex worker) = 0;
   /// Will something that was pushed come due later, so that a run in which nothing ends meanwhile
-  /// does not stand still?
-  [[nodiscard]] virtual bool something_is_due() const { return false; }
+  /// does not stand still? What is less than `grace` overdue counts: its thread is about to wake.
+  [[nodiscard]] virtual bool something_is_due(Time grace) const {
+    static_cast<void>(grace);
+    return false;
+  }
   /// Everybody shall wake and leave.
   virtual void stop() = 0;
 
