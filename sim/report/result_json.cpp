@@ -88,8 +88,8 @@ void add_figures(Json& json, const Run& run) {
   }
   if (!e.fingerprint.empty()) {  // a measured run has none
     if (!e.fingerprint.empty()) {
-    json["fingerprint"] = e.fingerprint;
-  }
+      json["fingerprint"] = e.fingerprint;
+    }
   }
   if (run.memory_given) {
     json["peak_memory_bytes"] = e.peak_memory;
