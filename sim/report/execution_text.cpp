@@ -83,7 +83,7 @@ std::string headline(const ExecutedRun& run) {
   }
   std::string text = "\n" + table.str();
   text += fmt::format("ops start {:.2f} % of the makespan away from their prediction in the mean\n",
-                      100.0 * run.comparison->mean_start_error);
+                      100.0 * run.comparison.value().mean_start_error);
   return text;
 }
 
@@ -164,7 +164,7 @@ std::string kind_table(const ExecutedRun& run) {
   report::TextTable table({true, false, false, false, false, false, false});
   table.add_row(
       {"op", "count", "predicted mean", "measured mean", "mean error", "mean |error|", "worst"});
-  for (const KindComparison& kind : run.comparison->kinds) {
+  for (const KindComparison& kind : run.comparison.value().kinds) {
     table.add_row({to_string(kind.kind), std::to_string(kind.count), time_text(kind.predicted_mean),
                    time_text(kind.measured_mean), error_text(kind.mean_error),
                    fmt::format("{:.2f} %", 100.0 * kind.mean_absolute_error),
@@ -197,6 +197,7 @@ std::string timer_line(const std::optional<TimerError>& timer) {
 /// 1 for the smallest; equal values share a rank.
 std::vector<std::size_t> ranks(const std::vector<Time>& times) {
   std::vector<std::size_t> result;
+  result.reserve(times.size());
   for (const Time time : times) {
     result.push_back(1 +
                      static_cast<std::size_t>(std::count_if(

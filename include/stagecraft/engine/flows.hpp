@@ -61,7 +61,8 @@ class Flows {
   std::span<const Decision> arbitrate(Time now);
 
  private:
-  __extension__ typedef __int128 Wide;
+  // An alias declaration cannot carry __extension__ in every compiler.
+  __extension__ typedef __int128 Wide;  // NOLINT(modernize-use-using)
 
   struct Flow {
     std::vector<std::uint32_t> channels;

@@ -287,6 +287,7 @@ Result<GpuReduction> CudaApi::create_reduction(const std::vector<std::int32_t>& 
 void CudaApi::all_reduce(GpuReduction reduction, const std::vector<GpuSummand>& summands,
                          std::int64_t count) {
   std::vector<CudaChannels::Summand> all;
+  all.reserve(summands.size());
   for (const GpuSummand& summand : summands) {
     all.push_back({streams_[summand.queue].stream, summand.data});
   }

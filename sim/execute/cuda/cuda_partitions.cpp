@@ -243,6 +243,7 @@ void CudaApi::abandon() {
     channels_->abort();
   }
   // Freeing waits for the GPU, which may never come to an end: what is there stays.
+  // NOLINTBEGIN(bugprone-unused-return-value)
   static_cast<void>(channels_.release());
   gate_->open();
   static_cast<void>(gate_.release());
@@ -250,6 +251,7 @@ void CudaApi::abandon() {
   for (Partition& partition : partitions_) {
     static_cast<void>(partition.ops.release());
   }
+  // NOLINTEND(bugprone-unused-return-value)
   errors_.note("synchronize", "the GPU's work did not end and was given up");
 }
 

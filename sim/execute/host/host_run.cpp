@@ -95,8 +95,8 @@ Result<ExecutionRun> HostRun::run() {
     std::rethrow_exception(stopped_by);
   }
   const BoardLock lock(board_.mutex);
-  if (board_.failure()) {
-    return *board_.failure();
+  if (const auto& failure = board_.failure(); failure.has_value()) {
+    return *failure;
   }
   ExecutionRun result = board_.result();
   result.interrupted = interrupted_;

@@ -24,7 +24,7 @@ RealClock::RealClock(Board& board, HostWait wait)
 }
 
 RealClock::~RealClock() {
-  finish();
+  RealClock::finish();
 }
 
 void RealClock::finish() {
