@@ -82,8 +82,11 @@ std::string headline(const ExecutedRun& run) {
                    error_text(measured.peak_memory, predicted.peak_memory)});
   }
   std::string text = "\n" + table.str();
-  text += fmt::format("ops start {:.2f} % of the makespan away from their prediction in the mean\n",
-                      100.0 * run.comparison.value().mean_start_error);
+  if (run.comparison.has_value()) {
+    text +=
+        fmt::format("ops start {:.2f} % of the makespan away from their prediction in the mean\n",
+                    100.0 * run.comparison->mean_start_error);
+  }
   return text;
 }
 
@@ -161,10 +164,13 @@ std::string device_table(const ExecutedRun& run) {
 }
 
 std::string kind_table(const ExecutedRun& run) {
+  if (!run.comparison.has_value()) {
+    return {};
+  }
   report::TextTable table({true, false, false, false, false, false, false});
   table.add_row(
       {"op", "count", "predicted mean", "measured mean", "mean error", "mean |error|", "worst"});
-  for (const KindComparison& kind : run.comparison.value().kinds) {
+  for (const KindComparison& kind : run.comparison->kinds) {
     table.add_row({to_string(kind.kind), std::to_string(kind.count), time_text(kind.predicted_mean),
                    time_text(kind.measured_mean), error_text(kind.mean_error),
                    fmt::format("{:.2f} %", 100.0 * kind.mean_absolute_error),

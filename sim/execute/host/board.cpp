@@ -176,8 +176,8 @@ std::uint64_t Board::place(StreamIndex stream, std::int32_t device) const {
   const auto commands = program_.commands_of(stream);
   for (std::size_t i = next_[stream]; i < commands.size(); ++i) {
     const Command& command = program_.commands[commands[i]];
-    if (command.kind == CommandKind::kTransfer) {
-      return ties_.value().place(command.index, device);
+    if (command.kind == CommandKind::kTransfer && ties_.has_value()) {
+      return ties_->place(command.index, device);
     }
   }
   return UINT64_MAX;
