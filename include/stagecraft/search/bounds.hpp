@@ -1,0 +1,33 @@
+// Lower bounds that hold for every open choice of a problem, not only for one placement.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "stagecraft/search/plan.hpp"
+#include "stagecraft/search/problem.hpp"
+
+namespace stagecraft::search {
+
+struct Bound {
+  std::int64_t value = 0;  ///< of the objective: ns, bytes, or device-ns; 0: nothing is known
+  std::string reason;      ///< "load", "layer granularity", "chain", "memory", "fill" ...
+};
+
+/// Every argument that was tried and what it gave, best first.
+struct BoundReport {
+  Bound best;
+  std::vector<Bound> all;
+};
+
+/// The best bound known for a problem. Holds for all plans of the space at this point: where the
+/// partition or placement is open, for all of them. Deterministic, takes milliseconds.
+[[nodiscard]] BoundReport lower_bound(const Problem& problem, Objective objective);
+
+/// The same for one instance: every order of its ops, with recomputation and offload if `problem`
+/// allows them.
+[[nodiscard]] BoundReport lower_bound(const Instance& instance, Objective objective,
+                                      bool recompute_open = false, bool offload_open = false);
+
+}  // namespace stagecraft::search
