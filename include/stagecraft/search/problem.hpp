@@ -127,9 +127,9 @@ class SingleSpace final : public Space {
 struct LayerProblemOptions {
   std::int32_t devices = 1;
   std::int32_t microbatches = 1;
-  Time transfer = 0;             ///< ns at every boundary between devices
-  std::vector<Bytes> capacity;   ///< [P]; empty: unlimited
-  std::int32_t most_chunks = 0;  ///< 0: as many as there are layers for every device
+  Time transfer = 0;                 ///< ns at every boundary between devices
+  std::vector<Bytes> capacity = {};  ///< [P]; empty: unlimited
+  std::int32_t most_chunks = 0;      ///< 0: as many as there are layers for every device
   bool split_backward = true;
 };
 
