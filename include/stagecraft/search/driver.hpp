@@ -43,7 +43,8 @@ struct Improvement {
 struct SearchOptions {
   std::string method = "stagecraft";
   MethodOptions method_options;
-  double seconds = 30.0;          ///< budget of wall time; 0: none
+  /// Budget of wall time, what a resumed search took before included; 0: none.
+  double seconds = 30.0;
   std::uint64_t evaluations = 0;  ///< budget of evaluations, checked between rounds; 0: none
   std::int32_t threads = 1;       ///< 0: one per core
   /// Points of the space to search, by number in all_points, i with i mod shards == shard.
