@@ -308,9 +308,9 @@ void Run::settle_round(const std::vector<Task>& tasks, std::vector<Outcome> outc
       site.bound = {result.bound, result.bound_reason};
     }
   }
-  evaluations_ += evaluations;
-  live_evaluations_ = evaluations_;
+  live_evaluations_ = evaluations_ + evaluations;
   if (!cut_short_) {
+    evaluations_ += evaluations;
     for (std::size_t i = 0; i < tasks.size();) {
       const std::size_t site = tasks[i].site;
       std::vector<JobResult> results;
