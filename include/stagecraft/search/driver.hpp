@@ -42,6 +42,7 @@ struct Improvement {
 
 struct SearchOptions {
   std::string method = "stagecraft";
+  const MethodInfo* plug_in = nullptr;  ///< used instead, if it is not in the registry
   MethodOptions method_options;
   /// Budget of wall time, what a resumed search took before included; 0: none.
   double seconds = 30.0;

@@ -31,6 +31,7 @@ struct Surroundings {
   bool together = true;  ///< devices step together
   bool doubled = false;  ///< a bidirectional schedule may hold every layer twice
   bool pairs = false;    ///< a backward may take less than the layers say
+  Bytes room = 0;        ///< all capacities less all parameters; 0: no limit
 };
 
 bool may_double(const Problem& problem) {
@@ -63,6 +64,12 @@ Surroundings look_around(const Problem& problem) {
   }
   smallest_and_sum(costs.optimizer_step, around.step, around.steps);
   smallest_and_sum(costs.gradient_reduction, around.reduce, around.reduces);
+  const std::vector<Bytes>& capacity = costs.memory.capacity;
+  if (!capacity.empty() && std::ranges::count(capacity, kUnlimited) == 0) {
+    const std::vector<Bytes>& resident = costs.memory.resident;
+    around.room = std::accumulate(capacity.begin(), capacity.end(), Bytes{0}) -
+                  std::accumulate(resident.begin(), resident.end(), Bytes{0});
+  }
   for (std::int32_t s = 0; costs.split_backward && s < stated->pipeline.stages; ++s) {
     // A fused backward that is shorter than its parts: layers do not know it.
     around.pairs = around.pairs || costs.backward.at(s, 0) < costs.backward_input.at(s, 0) +
@@ -101,6 +108,9 @@ class LayerBounds {
     }
     std::vector<Bound> bounds = {{mean_load(), "mean load of the devices"},
                                  {fullest_device(), "layers cannot be divided more evenly"}};
+    if (around_.room > 0 && !problem_.recompute_open && !problem_.offload_open) {
+      bounds.push_back({lives(), "activations times how long they live, over the memory there is"});
+    }
     if (objective_ != Objective::kSpan && around_.together) {
       bounds.push_back({chain(), "chain of one micro-batch"});
       bounds.push_back({single_layer(), "one layer with what must come before and after it"});
@@ -208,6 +218,22 @@ class LayerBounds {
       most = std::max(most, before_[at(l)] + std::max(whole, back));
     }
     return on_fastest(most) + (period() ? around_.step : 0);
+  }
+
+  // Little's law over all devices together: an activation lives at least from its forward to the
+  // end of its backward, which runs through all layers above, and what W frees until after W.
+  [[nodiscard]] Time lives() const {
+    if (layers_.activation.empty()) {
+      return 0;
+    }
+    Wide byte_times = 0;
+    for (std::int32_t l = 0; l < layers_.count(); ++l) {
+      const Time life = on_fastest(before_.back() - before_[at(l)] + after_.back() - after_[at(l)]);
+      byte_times += Wide{layers_.activation[at(l)]} * life;
+      byte_times +=
+          Wide{layers_.activation_kept[at(l)]} * on_fastest(layers_.backward_weight[at(l)]);
+    }
+    return ceil_divide(byte_times * microbatches_, around_.room);
   }
 
   const Layers& layers_;

@@ -101,7 +101,7 @@ void add_problem(Hash& hash, const Problem& problem) {
 
 std::string identity_of(const Space& space, const SearchOptions& options) {
   Hash hash;
-  add_text(hash, options.method);
+  add_text(hash, options.plug_in != nullptr ? options.plug_in->name : options.method);
   add_text(hash, to_string(options.method_options.objective));
   hash.add(static_cast<std::uint64_t>(options.method_options.pareto));
   hash.add(options.method_options.seed);
@@ -127,7 +127,8 @@ std::string to_json(const Checkpoint& checkpoint) {
                      {"method", site.method},
                      {"bound", site.bound},
                      {"bound_reason", site.bound_reason},
-                     {"exhausted", site.exhausted}});
+                     {"exhausted", site.exhausted},
+                     {"pruned", site.pruned}});
   }
   Json progress = Json::array();
   for (const Improvement& step : checkpoint.progress) {
@@ -180,6 +181,7 @@ Result<Checkpoint> checkpoint_from_json(std::string_view text, const std::string
       entry.at("bound").get_to(site.bound);
       entry.at("bound_reason").get_to(site.bound_reason);
       entry.at("exhausted").get_to(site.exhausted);
+      entry.at("pruned").get_to(site.pruned);
     }
     for (const Json& entry : json.at("progress")) {
       Improvement& step = checkpoint.progress.emplace_back();

@@ -19,6 +19,7 @@ struct SiteState {
   std::int64_t bound = 0;
   std::string bound_reason;
   bool exhausted = false;
+  bool pruned = false;
 };
 
 struct Checkpoint {

@@ -31,6 +31,7 @@ Run::Run(const Space& space, const SearchOptions& options, Transport& transport)
       options_(options),
       transport_(transport),
       objective_(options.method_options.objective),
+      method_(options.plug_in != nullptr ? options.plug_in : find_method(options.method)),
       begin_(std::chrono::steady_clock::now()),
       incumbents_(objective_) {}
 
@@ -78,7 +79,7 @@ void Run::note_progress(const std::string& origin) {
 }
 
 Diagnostics Run::begin() {
-  if (find_method(options_.method) == nullptr) {
+  if (method_ == nullptr) {
     return unknown_method(options_.method);
   }
   if (options_.shards < 1 || options_.shard < 0 || options_.shard >= options_.shards) {
@@ -112,7 +113,6 @@ Diagnostics Run::begin() {
 
 Diagnostics Run::make_sites() {
   const std::vector<Point> points = all_points(space_);
-  const MethodInfo& method = *find_method(options_.method);
   for (std::size_t i = 0; i < points.size(); ++i) {
     if (static_cast<std::int64_t>(i) % options_.shards != options_.shard) {
       continue;
@@ -130,7 +130,7 @@ Diagnostics Run::make_sites() {
   }
   // Methods keep references to their problems, so these stay where they are from here on.
   for (Site& site : sites_) {
-    Result<std::unique_ptr<Method>> made = method.make(site.problem, options_.method_options);
+    Result<std::unique_ptr<Method>> made = method_->make(site.problem, options_.method_options);
     if (!made) {
       return made.failures();
     }
@@ -157,6 +157,7 @@ Diagnostics Run::resume(const Checkpoint& checkpoint) {
     }
     site.state = from.method;
     site.exhausted = from.exhausted;
+    site.pruned = from.pruned;
     if (from.bound > site.bound.value) {
       site.bound = {from.bound, from.bound_reason};
     }
@@ -201,7 +202,9 @@ void Run::score_start() {
 }
 
 Diagnostics Run::rounds() {
-  prune();
+  if (options_.resume.empty()) {
+    prune();  // otherwise as the checkpoint says, whatever else was found since it
+  }
   while (!finished()) {
     const std::vector<Task> tasks = tasks_of_round();
     if (tasks.empty()) {
@@ -305,9 +308,9 @@ void Run::settle_round(const std::vector<Task>& tasks, std::vector<Outcome> outc
       site.bound = {result.bound, result.bound_reason};
     }
   }
-  evaluations_ += evaluations;
-  live_evaluations_ = evaluations_;
+  live_evaluations_ = evaluations_ + evaluations;
   if (!cut_short_) {
+    evaluations_ += evaluations;
     for (std::size_t i = 0; i < tasks.size();) {
       const std::size_t site = tasks[i].site;
       std::vector<JobResult> results;
@@ -330,7 +333,7 @@ void Run::settle_round(const std::vector<Task>& tasks, std::vector<Outcome> outc
 }
 
 void Run::prune() {
-  if (options_.method_options.pareto || !incumbents_.found()) {
+  if (cut_short_ || options_.method_options.pareto || !incumbents_.found()) {
     return;
   }
   for (Site& site : sites_) {
@@ -373,7 +376,7 @@ void Run::write_checkpoint(bool at_once) {
   checkpoint.seconds = seconds();
   for (const Site& site : sites_) {
     checkpoint.sites.push_back(
-        {site.point, site.state, site.bound.value, site.bound.reason, site.exhausted});
+        {site.point, site.state, site.bound.value, site.bound.reason, site.exhausted, site.pruned});
   }
   if (incumbents_.any()) {
     checkpoint.best = {incumbents_.best()};
@@ -411,7 +414,7 @@ Diagnostics Run::why_nothing() const {
 
 SearchResult Run::result() {
   SearchResult result;
-  result.method = options_.method;
+  result.method = method_->name;
   result.objective = objective_;
   result.seed = options_.method_options.seed;
   result.shard = options_.shard;

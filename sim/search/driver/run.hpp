@@ -67,6 +67,7 @@ class Run {
   const SearchOptions& options_;
   Transport& transport_;
   Objective objective_;
+  const MethodInfo* method_;
   std::chrono::steady_clock::time_point begin_;
   double seconds_before_ = 0.0;
 

@@ -52,14 +52,14 @@ TEST_SUITE("search") {
     for (int round = 0; round < 300; ++round) {
       const auto devices = static_cast<std::int32_t>(random.uniform(1, 4));
       const auto count = static_cast<std::int32_t>(random.uniform(devices, 9));
-      const LayerProblemOptions options{
-          .devices = devices,
-          .microbatches = static_cast<std::int32_t>(random.uniform(1, 6)),
-          .transfer = random.uniform(0, 3),
-          .split_backward = random.chance(1, 2)};
-      const Problem problem = make_layer_problem(random_layers(random, count), options);
+      LayerProblemOptions options{.devices = devices,
+                                  .microbatches = static_cast<std::int32_t>(random.uniform(1, 6)),
+                                  .transfer = random.uniform(0, 3),
+                                  .split_backward = random.chance(1, 2)};
+      const Layers layers = random_layers(random, count);
+      Problem problem = make_layer_problem(layers, options);
       const auto [partition, placement] = random_plan(random, count, devices);
-      const Instance instance = problem.instance(partition, placement).value();
+      Instance instance = problem.instance(partition, placement).value();
       test::RandomShape shape;
       shape.recompute = shape.offload = shape.overlapped = false;
       Schedule schedule = test::random_schedule(random, instance.pipeline, shape);
@@ -68,6 +68,12 @@ TEST_SUITE("search") {
       }
       const Figures figures = measure(schedule, instance.costs);
       REQUIRE(figures.feasible);
+      // The same with hardly more memory than this order needs.
+      options.capacity.assign(static_cast<std::size_t>(devices),
+                              figures.peak_memory + random.uniform(0, 5));
+      problem = make_layer_problem(layers, options);
+      instance = problem.instance(partition, placement).value();
+      REQUIRE(measure(schedule, instance.costs).feasible);
       for (const Objective objective : kAll) {
         const Bound bound = lower_bound(problem, objective).best;
         CHECK_MESSAGE(bound.value <= figures.value(objective), to_string(objective), ", ",
