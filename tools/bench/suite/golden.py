@@ -102,3 +102,21 @@ def memory(run, arguments):
     runner.table("Memory-limited peers at the same limit", ["row", "peer", "case", "limit", "peer's", "ours", "bound",
                                                             "verdict"], out,
                  [f"{len(out)} rows; above a peer or infeasible: {len(bad)} {' '.join(bad)}"])
+
+
+def bounds(run, arguments):
+    """How tight the bound is before any search, on the peers' cases: root bound against the best value known."""
+    cases = [(row, scenario(row), "span") for row in rows("zero-bubble", "ZB-ILP")]
+    cases += [(row, scenario(row, vee=True), "span") for row in rows("zero-bubble", "V-adaptive")]
+    cases += [(row, scenario(row), "makespan") for row in rows("zero-bubble", "ZB-ILP")]
+    results = run.map([runner.search(text, "exact", arguments.budget, objective) for _, text, objective in cases])
+    out = []
+    for (row, _, objective), result in zip(cases, results):
+        best, root = result[f"{objective}_ns"] / 1000, result["progress"][0]["bound"] / 1000
+        out.append([row["case_id"], objective, f"P={row['P']} M={row['M']} V={row['V']}", row["mem_limit"], root,
+                    result["lower_bound_ns"] / 1000, best, 100 * root / best])
+    tight = sum(1 for line in out if line[4] == line[6])
+    runner.table("Bounds before any search (root) and after it (proved), against the best value found",
+                 ["row", "objective", "case", "limit", "root", "proved", "best", "root / best %"], out,
+                 [f"{len(out)} cases; root bound met: {tight}; mean root / best "
+                  f"{statistics.mean(line[7] for line in out):.1f} %"])
