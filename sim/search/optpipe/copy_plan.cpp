@@ -1,6 +1,7 @@
 #include "search/optpipe/copy_plan.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "stagecraft/engine/simulate.hpp"
@@ -61,9 +62,13 @@ class Parking {
       now += op.give;
       level_.push_back(now);
     }
+    own_level_ = level_;
   }
 
   DeviceParking run() {
+    if (first_ == ParkFirst::kEverything) {
+      park_everything();
+    }
     for (std::size_t moment = 0; moment < level_.size(); ++moment) {
       while (level_[moment] > capacity_) {
         if (!relieve(moment)) {
@@ -88,6 +93,67 @@ class Parking {
     return moment % 2 == 0 ? op.start : op.end;
   }
 
+  void park_everything() {
+    std::vector<Time> lifespan;
+    for (const ParkUnit& unit : units_) {
+      lifespan.resize(std::max(lifespan.size(), unit.stage + 1), 0);
+      lifespan[unit.stage] += line_[unit.used].start - line_[unit.made].end;
+    }
+    std::vector<std::size_t> ranked(units_.size());
+    std::iota(ranked.begin(), ranked.end(), std::size_t{0});
+    std::ranges::stable_sort(ranked, [&](std::size_t a, std::size_t b) {
+      return lifespan[units_[a].stage] > lifespan[units_[b].stage];
+    });
+    for (const std::size_t unit : ranked) {
+      if (const std::optional<Offer> found = offer(unit); found && found->from < found->to) {
+        apply(*found);
+      }
+    }
+    level_ = own_level_;
+    run_stream();
+  }
+
+  // A busy stream starts a reload later than right behind the op it stands behind. Once all copies
+  // are known their true times are, too: none later than planned, and memory is counted by those.
+  void run_stream() {
+    struct Copy {
+      Time planned = 0;
+      std::size_t unit = 0;
+      bool back = false;
+    };
+    std::vector<Copy> copies;
+    for (const ParkedUnit& parked : result_.parked) {
+      copies.push_back({parked.out_start, parked.unit, false});
+      copies.push_back({parked.back_start, parked.unit, true});
+    }
+    std::ranges::stable_sort(copies, {}, &Copy::planned);
+    std::vector<std::size_t> away(units_.size(), 0);
+    Time stream_free = 0;
+    for (const Copy& copy : copies) {
+      const auto behind = std::partition_point(
+          line_.begin(), line_.end(), [&](const LineOp& op) { return op.end <= copy.planned; });
+      const Time start =
+          std::max(stream_free, behind == line_.begin() ? 0 : std::prev(behind)->end);
+      stream_free = start + (copy.back ? units_[copy.unit].back : units_[copy.unit].out);
+      if (!copy.back) {
+        away[copy.unit] = moment_at(stream_free);
+        continue;
+      }
+      const std::size_t back = moment_at(start + 1) - 1;  // the moment that holds `start`
+      for (std::size_t moment = away[copy.unit]; moment < back; ++moment) {
+        level_[moment] -= units_[copy.unit].bytes;
+      }
+    }
+  }
+
+  /// The first moment that begins at `time` or later.
+  [[nodiscard]] std::size_t moment_at(Time time) const {
+    const auto op = std::partition_point(line_.begin(), line_.end(),
+                                         [&](const LineOp& at) { return at.start < time; });
+    const auto index = static_cast<std::size_t>(op - line_.begin());
+    return 2 * index - (index > 0 && std::prev(op)->end >= time ? 1 : 0);
+  }
+
   [[nodiscard]] bool relieve(std::size_t moment) {
     sum_excess(moment);
     Offer best;
@@ -97,8 +163,8 @@ class Parking {
       if (used_[unit] || 2 * u.made >= moment || 2 * u.used <= moment || u.bytes <= 0) {
         continue;
       }
-      const std::optional<Offer> found = offer(unit, moment);
-      if (!found) {
+      const std::optional<Offer> found = offer(unit);
+      if (!found || found->from > moment || found->to <= moment) {
         continue;
       }
       const Time score = first_ == ParkFirst::kLongestLived
@@ -116,42 +182,23 @@ class Parking {
     return true;
   }
 
-  [[nodiscard]] std::optional<Offer> offer(std::size_t unit, std::size_t moment) const {
+  [[nodiscard]] std::optional<Offer> offer(std::size_t unit) const {
     const ParkUnit& u = units_[unit];
     Offer offer;
     offer.unit = unit;
     offer.out_start = stream_.earliest(line_[u.made].end, u.out);
     const Time away = offer.out_start + u.out;
-    if (away > begin(moment)) {
-      return std::nullopt;
-    }
     offer.back_start = stream_.latest(line_[u.used].start, u.back);
-    if (offer.back_start < away) {
+    if (offer.back_start <= away) {
       return std::nullopt;
     }
-    offer.from = first_moment(away, moment);
-    // Memory is taken from the end of the last op that has ended by the planned start.
+    // Away from the first moment that begins when O has ended ...
+    offer.from = moment_at(away);
+    // ... and there again from the end of the last op that has ended by the planned start of L.
     const auto behind = std::partition_point(
-        line_.begin(), line_.end(), [&](const LineOp& op) { return op.end <= offer.back_start; });
-    if (behind == line_.begin()) {
-      return std::nullopt;
-    }
+        line_.begin(), line_.end(), [&](const LineOp& at) { return at.end <= offer.back_start; });
     offer.to = 2 * static_cast<std::size_t>(behind - line_.begin()) - 1;
-    if (offer.to <= moment) {
-      return std::nullopt;
-    }
     return offer;
-  }
-
-  /// The first moment that begins at `time` or later; it is not behind `most`.
-  [[nodiscard]] std::size_t first_moment(Time time, std::size_t most) const {
-    std::size_t low = 0;
-    std::size_t high = most;
-    while (low < high) {
-      const std::size_t middle = (low + high) / 2;
-      begin(middle) >= time ? high = middle : low = middle + 1;
-    }
-    return low;
   }
 
   void sum_excess(std::size_t moment) {
@@ -179,8 +226,8 @@ class Parking {
   Bytes capacity_;
   ParkFirst first_;
   std::vector<bool> used_;
-  std::vector<Bytes> level_;  // [moments]
-  std::vector<Time> over_;    // [moments + 1] time above the capacity before each
+  std::vector<Bytes> level_, own_level_;  // [moments] with and without what is parked
+  std::vector<Time> over_;                // [moments + 1] time above the capacity before each
   Stream stream_;
   DeviceParking result_;
 };
@@ -270,7 +317,7 @@ void CopyPlanner::read_line(std::int32_t device, const std::vector<TimedOp>& lis
     const std::size_t number = unit_number(pipeline, op);
     line.take = bytes(recomputed_[number] != 0 ? memory.stage_input : memory.forward, op);
     first_of_unit_[number] = units_.size();
-    units_.push_back({line_.size(), 0, line.take,
+    units_.push_back({op.unit.stage, line_.size(), 0, line.take,
                       copy_length(copy_of(op, OpKind::kOffload), device),
                       copy_length(copy_of(op, OpKind::kReload), device)});
   };
@@ -338,8 +385,12 @@ bool CopyPlanner::plan(const TimedOrder& order, ParkFirst first, Schedule* sched
   for (std::int32_t d = 0; d < instance_.pipeline.devices; ++d) {
     const std::vector<TimedOp>& list = order.lists[slot(d)];
     read_line(d, list);
-    const DeviceParking parking =
-        plan_parking(line_, units_, memory.resident_of(d), memory.capacity_of(d), first);
+    const Bytes resident = memory.resident_of(d);
+    const Bytes capacity = memory.capacity_of(d);
+    DeviceParking parking = plan_parking(line_, units_, resident, capacity, first);
+    if (!parking.fits) {
+      parking = plan_parking(line_, units_, resident, capacity, ParkFirst::kEverything);
+    }
     fits = fits && parking.fits;
     if (short_devices != nullptr) {
       (*short_devices)[slot(d)] = !parking.fits;

@@ -21,8 +21,10 @@
 namespace stagecraft::search {
 
 enum class ParkFirst : std::uint8_t {
-  kMostRelief,   ///< what relieves the most time that is over the limit
-  kLongestLived  ///< what lives longest between forward and backward (AdaOffload)
+  kMostRelief,    ///< what relieves the most time that is over the limit
+  kLongestLived,  ///< what lives longest between forward and backward (AdaOffload)
+  kEverything     ///< not by need: all that the stream has time for, as PipeOffload does, the
+                  ///< stage that lives longest first
 };
 
 /// A compute op of one device: times, memory it takes at its start and gives back at its end.
@@ -35,6 +37,7 @@ struct LineOp {
 
 /// A unit that may be parked.
 struct ParkUnit {
+  std::size_t stage = 0;
   std::size_t made = 0;  ///< position of its forward
   std::size_t used = 0;  ///< position of what needs it first: R, B or BW
   Bytes bytes = 0;

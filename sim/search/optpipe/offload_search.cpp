@@ -139,12 +139,18 @@ class Search {
     return order;
   }
 
+  /// A smaller room does not make an order shorter as a rule.
+  [[nodiscard]] bool hopeless(Time time) const {
+    return (kept_.size() == kKept && time >= kept_.back().value) ||
+           (best_order_ && time > best_order_value_ + best_order_value_ / 8);
+  }
+
   /// Shrinks rooms until copies suffice.
   void shrink_rooms(ListRule rule) {
     std::vector<bool> short_devices(slot(instance_.pipeline.devices), false);
     while (!done()) {
       const std::optional<TimedOrder> order = run_rule(rule);
-      if (!order) {
+      if (!order || hopeless(value(*order))) {
         return;
       }
       if (try_order(*order, "list schedule", &short_devices)) {
@@ -154,8 +160,10 @@ class Search {
       for (std::int32_t d = 0; d < instance_.pipeline.devices; ++d) {
         if (short_devices[slot(d)]) {
           Bytes& room = rule.room[slot(d)];
+          const Bytes over = order->most_held[slot(d)] - instance_.costs.memory.capacity_of(d) +
+                             instance_.costs.memory.resident_of(d);
           room = std::min(room, order->most_held[slot(d)] + scheduler_->reserve(d)) -
-                 scheduler_->smallest_unit(d);
+                 std::max(scheduler_->smallest_unit(d), over / 8);
           if (room <= 0) {
             return;
           }
