@@ -20,6 +20,8 @@ std::string_view axis_words(KeyAxis axis) {
       return "per layer";
     case KeyAxis::kMicrobatch:
       return "per micro-batch";
+    case KeyAxis::kValue:
+      return "of values to try";
     case KeyAxis::kNone:
       break;
   }

@@ -226,6 +226,7 @@ void read_partition(Reader& reader, const Shape& shape, Scenario& scenario) {
     scenario.partition = even_partition(layers, scenario.pipeline.stages);
     return;
   }
+  scenario.partition_stated = true;
   std::int64_t sum = 0;
   for (const std::int32_t count : shape.partition) {
     sum += count;
