@@ -128,7 +128,7 @@ std::string against_start(const Run& best, const Run& start) {
   bool any = false;
   for (const std::size_t cause : order) {
     if (change(cause) < -0.5) {
-      text += fmt::format("{} spends {} less {}", any ? "," : "",
+      text += fmt::format("{} {} less {}", any ? "," : " spends",
                           rough_time_text(static_cast<Time>(-change(cause))),
                           report::cause_phrase(static_cast<IdleCause>(cause)));
       any = true;

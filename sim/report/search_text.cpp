@@ -44,10 +44,15 @@ std::string shape_text(const Pipeline& pipeline) {
   return text;
 }
 
+/// Peak memory only where anything is said about memory.
 std::string times_text(const Figures& figures) {
-  return fmt::format("iteration {}, makespan {}, span {}, peak memory {}",
-                     report::time_text(figures.iteration), report::time_text(figures.makespan),
-                     report::time_text(figures.span), report::memory_text(figures.peak_memory));
+  std::string text =
+      fmt::format("iteration {}, makespan {}, span {}", report::time_text(figures.iteration),
+                  report::time_text(figures.makespan), report::time_text(figures.span));
+  if (figures.peak_memory > 0) {
+    text += fmt::format(", peak memory {}", report::memory_text(figures.peak_memory));
+  }
+  return text;
 }
 
 std::string effort_text(const SearchReport& report) {
@@ -95,7 +100,7 @@ std::string describe_search(const SearchReport& report) {
   std::string text =
       fmt::format("{}: {}\n\n", report.scenario, shape_text(r.best.plan.schedule.pipeline));
   const auto line = [&text](std::string_view name, const std::string& value) {
-    text += fmt::format("  {:<13}{}\n", name, value);
+    text += fmt::format("  {:<15}{}\n", name, value);
   };
   line(fmt::format("best {}", to_string(r.objective)),
        fmt::format("{}  ({})", objective_text(r.best.figures.value(r.objective), r.objective),
