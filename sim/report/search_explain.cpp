@@ -106,7 +106,8 @@ SearchLimits limits_of(const Run& run, std::int64_t value, search::Objective obj
   if (more_memory && objective != search::Objective::kMemory) {
     losses.memory = std::max(losses.memory, share(value - more_memory->value, value));
   }
-  losses.chain = std::max(limits.fill_share - losses.links, 0.0);
+  // What the busiest device idles, of no cause that has a name of its own.
+  losses.chain = std::max(1.0 - limits.busy_share - losses.links - losses.memory, 0.0);
   limits.binding = binding_limit(losses);
   return limits;
 }
