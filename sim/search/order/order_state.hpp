@@ -6,8 +6,8 @@
 // local search with shifting bottleneck for job shop scheduling", Management Science 44, 1998): the
 // longest path through the tasks of a changed stretch of a list, with the old heads of what they
 // need and the old tails of what needs them, estimates the new value. For two neighbours that swap
-// the estimate is exact as far as it is above the old value, and otherwise an upper bound of what
-// changes, so that the value of the new order is never above the larger of the two.
+// the estimate is exact if it is above the old value, and otherwise the new value is not above the
+// old one (unless devices count from their first start, which may change too).
 //
 // The tasks keep a topological order; a change orders anew only the tasks between the first and
 // the last place of what it touches (Kahn's algorithm on that window), and times spread from there
