@@ -36,11 +36,14 @@ class Counter final : public CaDiCaL::Learner {
   std::uint64_t count = 0;
 };
 
-void configure(CaDiCaL::Solver& solver, const Formula& formula, const SatOptions& options) {
+// False if the proof cannot be written.
+bool configure(CaDiCaL::Solver& solver, const Formula& formula, const SatOptions& options) {
   solver.set("quiet", 1);
   if (!options.proof.empty()) {
     solver.set("binary", 0);
-    solver.trace_proof(options.proof.c_str());
+    if (!solver.trace_proof(options.proof.c_str())) {
+      return false;
+    }
   }
   solver.reserve(formula.variables);
   for (const std::int32_t literal : formula.literals) {
@@ -55,6 +58,7 @@ void configure(CaDiCaL::Solver& solver, const Formula& formula, const SatOptions
     constexpr std::uint64_t kMost = std::numeric_limits<int>::max();
     solver.limit("conflicts", static_cast<int>(std::min(options.conflicts, kMost)));
   }
+  return true;
 }
 
 }  // namespace
@@ -67,7 +71,9 @@ SatAnswer solve(const Formula& formula, const SatOptions& options, const JobCont
   CaDiCaL::Solver solver;
   Stop stop(context);
   Counter counter;
-  configure(solver, formula, options);
+  if (!configure(solver, formula, options)) {
+    return {};
+  }
   solver.connect_terminator(&stop);
   solver.connect_learner(&counter);
   const int status = solver.solve();
@@ -82,6 +88,9 @@ SatAnswer solve(const Formula& formula, const SatOptions& options, const JobCont
     answer.status = SatStatus::kRefuted;
   }
   answer.conflicts = counter.count;
+  if (status == 0 && !context.stopped()) {
+    answer.conflicts = std::max(answer.conflicts, options.conflicts);
+  }
   if (!options.proof.empty()) {
     solver.flush_proof_trace();
     solver.close_proof_trace();

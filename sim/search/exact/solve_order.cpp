@@ -104,7 +104,7 @@ class Closing {
   void raise_bound(Time bound, std::string reason) {
     if (bound > result_.bound) {
       result_.bound = bound;
-      result_.reason = std::move(reason);
+      result_.bound_reason = std::move(reason);
     }
   }
 
@@ -119,6 +119,7 @@ class Closing {
         raise_bound(engine.memory_limited, "memory");
       }
     }
+    raise_bound(options_.bound, options_.bound_reason);
     const BoundReport report = lower_bound(instance_, options_.objective);
     raise_bound(report.best.value, report.best.reason);
   }
@@ -229,6 +230,7 @@ class Closing {
     }
     const Formula formula = make_formula(timed, orders, options_.most_clauses);
     if (formula.too_large) {
+      result_.exhausted = true;
       return stop("the formula is too large");
     }
     result_.variables = static_cast<std::uint64_t>(formula.variables);
@@ -268,14 +270,16 @@ class Closing {
   void conclude() {
     if (closed()) {
       result_.status = ExactStatus::kOptimal;
+      result_.reason = result_.bound_reason;
       return;
     }
     result_.status = ExactStatus::kStopped;
     if (why_.empty()) {
+      result_.exhausted = true;
       why_ = model_.relaxed ? "late starts make the span of the formula smaller than that of replay"
                             : "ops that take no time blur the order of the formula";
     }
-    result_.reason = fmt::format("{}; bound: {}", why_, result_.reason);
+    result_.reason = fmt::format("{}; bound: {}", why_, result_.bound_reason);
   }
 
   const Instance& instance_;
