@@ -57,6 +57,7 @@ PipelineMilp::PipelineMilp(const Instance& instance, const PipelineMilpOptions& 
   add_memory();
   if (options_.offload) {
     add_reload_memory();
+    add_early_starts();
   }
   add_cuts();
 }

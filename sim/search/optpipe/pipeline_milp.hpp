@@ -18,12 +18,17 @@
 // have the other way round (heads and tails). Ops of one kind and stage run by micro-batch, and so
 // do their copies: exact where micro-batches cost the same, since they can be exchanged.
 //
-// How it differs from the engine (schedule.hpp): the model may start a stage late, so its span can
-// be shorter than that of a schedule that starts as early as it can; a forward may wait for the end
-// of another unit's O, which no order can ask for, and such a solution may not fit the memory when
-// it is run; devices that share a link copy one at a time here, also where the link is shared
-// fairly. It is stricter in one thing: a reload that starts while an op runs counts from that op's
-// start on, since the engine starts it there if the copy stream is free. Hence what is read back is
+// The published model lets an op start late. Without offload this is harmless, except that its span
+// can be shorter than that of a schedule whose stages start as early as they can. With offload it
+// is not: a forward would wait for another unit's O to end, which no order can ask for
+// (schedule.hpp). So then every compute op starts when something that it waits for in the engine
+// ends:
+//
+//   E(x) - T(x) <= E(y) + latency + M (1 - t(y,x)),  t(y,x) <= P(y,x),  sum of t(y,x) over y >= 1
+//
+// Where the model remains stricter than the engine: a reload that starts while an op runs counts
+// from that op's start on (the engine starts it there if the copy stream is free), and devices that
+// share a link copy one at a time, also where the link is shared fairly. What is read back is
 // always measured.
 #pragma once
 
@@ -96,6 +101,11 @@ class PipelineMilp {
   struct AwayAtReload {
     std::size_t unit = 0, at = 0, variable = 0;  // units
   };
+  struct Tight {
+    std::size_t node = 0, other = 0;  // `other` is what it waits for, or nodes_.size(): its L
+    Time latency = 0;
+    std::size_t variable = 0;
+  };
   struct Ended {
     // 1: the node's change of memory counts when the unit's L starts
     std::size_t node = 0, unit = 0, variable = 0;
@@ -110,6 +120,9 @@ class PipelineMilp {
   void add_copy_orders();
   void add_memory();
   void add_reload_memory();
+  void add_early_starts();
+  void early_start(std::size_t node, const std::vector<std::size_t>& unit_of);
+  void add_tight(const Tight& tight, std::size_t end, std::vector<MilpTerm>& any);
   [[nodiscard]] Bytes room_of(std::int32_t device) const;
   void order_rows(std::size_t before, std::size_t after, std::size_t variable, bool mirrored);
 
@@ -149,6 +162,7 @@ class PipelineMilp {
   std::vector<CopyOrder> copy_orders_;  // by (first, second)
   std::vector<AwayAtReload> reload_aways_;
   std::vector<Ended> ended_;
+  std::vector<Tight> tights_;
 };
 
 }  // namespace stagecraft::search

@@ -255,4 +255,69 @@ void PipelineMilp::add_reload_memory() {
   }
 }
 
+void PipelineMilp::add_tight(const Tight& tight, std::size_t end, std::vector<MilpTerm>& any) {
+  const Node& x = nodes_[tight.node];
+  const double big = real(horizon_);
+  Tight added = tight;
+  added.variable = model_.add({fmt::format("T_{}_{}", tight.node, tight.other), 0.0, 1.0, true});
+  tights_.push_back(added);
+  any.push_back({added.variable, 1.0});
+  model_.add_at_least(fmt::format("tight_{}_{}", tight.node, tight.other),
+                      {{end, 1.0}, {x.end, -1.0}, {added.variable, -big}},
+                      -real(x.length + tight.latency) - big);
+}
+
+// Something that `node` waits for ends when it starts.
+void PipelineMilp::early_start(std::size_t node, const std::vector<std::size_t>& unit_of) {
+  std::vector<MilpTerm> any;
+  const std::vector<std::size_t>& own = on_device_[static_cast<std::size_t>(device_of(node))];
+  for (const auto& [other, latency] : needs_[node]) {
+    if (device_of(other) != device_of(node)) {
+      add_tight({node, other, latency, 0}, nodes_[other].end, any);
+    }
+  }
+  for (const std::size_t y : own) {
+    // Of those that always run before, one that is followed by another such ends too early.
+    const bool last = always_before(y, node) && std::ranges::none_of(own, [&](std::size_t z) {
+                        return always_before(y, z) && always_before(z, node);
+                      });
+    if (last) {
+      add_tight({node, y, 0, 0}, nodes_[y].end, any);
+    }
+  }
+  for (const auto& [pair, is_first] : pairs_of_[node]) {
+    const Pair& p = pairs_[pair];
+    const std::size_t y = is_first ? p.second : p.first;
+    add_tight({node, y, 0, 0}, nodes_[y].end, any);
+    const std::size_t variable = any.back().variable;
+    // Only if y runs first.
+    model_.add_at_most(fmt::format("tight_first_{}_{}", node, y),
+                       {{variable, 1.0}, {p.variable, is_first ? 1.0 : -1.0}},
+                       is_first ? 1.0 : 0.0);
+  }
+  if (unit_of[node] < units_.size()) {
+    const Copied& unit = units_[unit_of[node]];
+    add_tight({node, nodes_.size(), 0, 0}, unit.back_end, any);
+    const std::size_t variable = any.back().variable;
+    model_.add_at_most(fmt::format("tight_reload_{}", node), {{variable, 1.0}, {unit.chosen, -1.0}},
+                       0.0);
+  }
+  if (any.empty()) {
+    model_.add_at_most(fmt::format("tight_{}", node), {{nodes_[node].end, 1.0}},
+                       real(nodes_[node].length));
+  } else {
+    model_.add_at_least(fmt::format("tight_{}", node), std::move(any), 1.0);
+  }
+}
+
+void PipelineMilp::add_early_starts() {
+  std::vector<std::size_t> unit_of(nodes_.size(), units_.size());
+  for (std::size_t u = 0; u < units_.size(); ++u) {
+    unit_of[units_[u].backward] = u;
+  }
+  for (std::size_t node = 0; node < nodes_.size(); ++node) {
+    early_start(node, unit_of);
+  }
+}
+
 }  // namespace stagecraft::search

@@ -99,6 +99,22 @@ std::vector<double> PipelineMilp::point_of(const Schedule& schedule) const {
                                      holds(precedence(away.unit, false, away.at, true)),
                                      1.0 - holds(precedence(away.unit, true, away.at, true))});
   }
+  for (const Tight& tight : tights_) {
+    const Node& x = nodes_[tight.node];
+    const double start = point[x.end] - real(x.length);
+    double end = 0.0;
+    bool may = true;
+    if (tight.other < nodes_.size()) {
+      const double own = point[nodes_[tight.other].end];
+      end = own + real(tight.latency);
+      may = own <= start + kExact;
+    } else {
+      const auto unit = std::ranges::find(units_, tight.node, &Copied::backward);
+      end = point[unit->back_end];
+      may = point[unit->chosen] > 0.5;
+    }
+    point[tight.variable] = may && start <= end + kExact ? 1.0 : 0.0;
+  }
   for (const MilpRow& row : model_.rows) {
     // Rows of the result have it first, with factor 1.
     if (row.terms.front().variable == result_ && row.lower != -kInfinite) {
