@@ -46,9 +46,6 @@ template <typename Value>
 /// A text as YAML takes it: bare where nothing in it means anything to YAML.
 [[nodiscard]] std::string text_value(std::string_view text);
 
-/// Every line behind "# ".
-[[nodiscard]] std::string comment_lines(std::string_view comment);
-
 /// What a plan states by layer instead of by stage.
 struct PlanLayers {
   search::Layers layers;

@@ -1,13 +1,15 @@
-// stagecraft list: what schedules and keys there are.
+// stagecraft list: what schedules, keys and search methods there are.
 #include <algorithm>
 
 #include <fmt/core.h>
 
 #include "commands.hpp"
 #include "output.hpp"
+#include "search_setup.hpp"
 #include "stagecraft/core/text.hpp"
 #include "stagecraft/generators/generator.hpp"
 #include "stagecraft/scenario/keys.hpp"
+#include "stagecraft/search/method.hpp"
 
 namespace stagecraft::cli {
 namespace {
@@ -30,6 +32,16 @@ void append_field(std::string& text, std::string_view name, std::string_view val
   }
 }
 
+void append_options(std::string& text, std::span<const OptionSpec> options) {
+  for (const OptionSpec& option : options) {
+    const std::string fallback =
+        option.default_value.empty() ? "" : fmt::format(", default {}", option.default_value);
+    append_field(text, "option",
+                 fmt::format("{}: {} ({}{}{})", option.name, option.help, option.range,
+                             option.unit.empty() ? "" : fmt::format(" {}", option.unit), fallback));
+  }
+}
+
 std::string details(const GeneratorInfo& info) {
   std::string text = fmt::format("{}\n", info.name);
   append_field(text, "summary", info.summary);
@@ -42,13 +54,7 @@ std::string details(const GeneratorInfo& info) {
                info.placement == PlacementKind::kExplicit ? "any" : to_string(info.placement));
   append_field(text, "chunks", info.chunks == 0 ? "any" : std::to_string(info.chunks));
   append_field(text, "backward", info.needs_split_backward ? "split into B and W" : "");
-  for (const OptionSpec& option : info.options) {
-    const std::string fallback =
-        option.default_value.empty() ? "" : fmt::format(", default {}", option.default_value);
-    append_field(text, "option",
-                 fmt::format("{}: {} ({}{}{})", option.name, option.help, option.range,
-                             option.unit.empty() ? "" : fmt::format(" {}", option.unit), fallback));
-  }
+  append_options(text, info.options);
   return text;
 }
 
@@ -74,6 +80,37 @@ int list_schedules(const std::vector<std::string>& names) {
   return print(text);
 }
 
+std::string method_overview() {
+  std::string text;
+  for (const search::MethodInfo& info : search::methods()) {
+    text += fmt::format("{:<12}  {}\n", info.name, info.summary);
+  }
+  return text + "\nDetails of one: stagecraft list methods NAME\n";
+}
+
+std::string method_details(const search::MethodInfo& info) {
+  std::string text = fmt::format("{}\n", info.name);
+  append_field(text, "summary", info.summary);
+  append_field(text, "source", info.source);
+  append_options(text, info.options);
+  return text;
+}
+
+int list_methods(const std::vector<std::string>& names) {
+  if (names.empty()) {
+    return print(method_overview());
+  }
+  std::string text;
+  for (const std::string& name : names) {
+    const search::MethodInfo* info = search::find_method(name);
+    if (info == nullptr) {
+      return fail({unknown_method(name)});
+    }
+    text += method_details(*info);
+  }
+  return print(text);
+}
+
 }  // namespace
 
 int run_list(const Arguments& arguments) {
@@ -83,14 +120,17 @@ int run_list(const Arguments& arguments) {
   if (arguments.topic == "keys") {
     return print(keys_reference());
   }
-  if (arguments.topic == "models" || arguments.topic == "hardware") {
-    return fail({bad_input(
-        fmt::format("list {} is not supported yet, expected schedules or keys", arguments.topic))});
+  if (arguments.topic == "methods") {
+    return list_methods(arguments.names);
   }
-  constexpr std::string_view kTopics[] = {"schedules", "keys"};
+  if (arguments.topic == "models" || arguments.topic == "hardware") {
+    return fail({bad_input(fmt::format(
+        "list {} is not supported yet, expected schedules, keys or methods", arguments.topic))});
+  }
+  constexpr std::string_view kTopics[] = {"schedules", "keys", "methods"};
   const std::string_view near = nearest_name(arguments.topic, kTopics);
   return fail({bad_input(
-      fmt::format("there is no list of '{}', expected schedules or keys", arguments.topic),
+      fmt::format("there is no list of '{}', expected schedules, keys or methods", arguments.topic),
       near.empty() ? "" : fmt::format("did you mean '{}'?", near))});
 }
 

@@ -29,4 +29,7 @@ namespace stagecraft {
                                      const Schedule& schedule, const search::Layers* layers,
                                      std::string_view comment = {});
 
+/// Every line behind "# ", as it may stand at the top of a scenario.
+[[nodiscard]] std::string comment_lines(std::string_view comment);
+
 }  // namespace stagecraft

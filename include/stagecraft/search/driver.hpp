@@ -85,4 +85,8 @@ struct SearchResult {
 [[nodiscard]] Result<SearchResult> run_search(const Space& space, const SearchOptions& options,
                                               Transport& transport);
 
+/// What a search is, apart from how far it has got: hash of the space and of all options that
+/// decide the road, the shard included. Two searches with the same identity take the same road.
+[[nodiscard]] std::string identity_of(const Space& space, const SearchOptions& options);
+
 }  // namespace stagecraft::search
