@@ -191,7 +191,11 @@ std::string gain_text(std::int64_t value, std::int64_t other, search::Objective 
 
 std::string memory_sentence(const MoreMemory& more, std::int64_t value,
                             search::Objective objective) {
-  std::string text = fmt::format("with {} more on every device ", report::memory_text(more.extra));
+  constexpr Bytes kGigabyte = 1'000'000'000;
+  std::string text =
+      fmt::format("with {} more on every device ",
+                  more.extra % kGigabyte == 0 ? fmt::format("{} GB", more.extra / kGigabyte)
+                                              : report::memory_text(more.extra));
   if (more.evaluations == 0) {
     return text + "nothing would be gained: the lower bound stays";
   }

@@ -91,7 +91,7 @@ plan() {
   done
   run 0 simulate plan.yaml --json b.json
   for key in iteration_ns makespan_ns span_ns peak_memory_bytes; do
-    check "the plan has the $key claimed" test "$(figure $key a.json)" = "$(figure $key b.json)"
+    check "the plan has the $key claimed" test "$(figure "$key" a.json)" = "$(figure "$key" b.json)"
   done
   check "the plan says what it is" grep -q '^# found by: ' plan.yaml
   check "the plan has layers and a partition" grep -q '  partition: \[' plan.yaml
@@ -225,12 +225,12 @@ shards() {
   local search=(search small.yaml "${tuner[@]}" --set 'search={microbatches: [4, 8, 12, 16, 24]}' 'memory.capacity=200')
   run 0 "${search[@]}" --json whole.json
   for i in 0 1 2; do
-    run 0 "${search[@]}" --shard $i/3 --part "part$i.json"
+    run 0 "${search[@]}" --shard "$i/3" --part "part$i.json"
   done
   run 0 merge part2.json part0.json part1.json --out plan.yaml --json merged.json
   check "the merged best plan in words" has "$out" "best iteration"
   for key in iteration_ns makespan_ns lower_bound_ns; do
-    check "$key as in one search" test "$(figure $key whole.json)" = "$(figure $key merged.json)"
+    check "$key as in one search" test "$(figure "$key" whole.json)" = "$(figure "$key" merged.json)"
   done
   # One search leaves points alone whose bound lies above a plan of another point, shards do not know
   # of it: their front may be fuller.
@@ -257,7 +257,7 @@ mpi() {
   mpirun --oversubscribe -n 1 "$program" "${search[@]}" >out 2>err
   case $(cat err) in *"built without MPI"* | *"not enough slots"*) exit 77 ;; esac
   for n in 1 2 3; do
-    mpirun --oversubscribe -n $n "$program" "${search[@]}" --json "a$n.json" >out 2>err
+    mpirun --oversubscribe -n "$n" "$program" "${search[@]}" --json "a$n.json" >out 2>err
     check "$n processes end well" test $? = 0
     check "one report of $n processes" test "$(grep -c 'best iteration' out)" = 1
   done
