@@ -214,7 +214,7 @@ def test_search(browser, folder):
     check(charts[1].find_elements(By.CSS_SELECTOR, "circle.start"), "the start in the front's chart")
     check(len(charts[1].find_elements(By.CSS_SELECTOR, "circle.chosen")) == 1, "the best plan in the front's chart")
     reasons = [item.text for item in browser.find_elements(By.CSS_SELECTOR, "#reasons li")]
-    check(reasons[0] == "What limits it most is <the chain>", f"reasons: {reasons}")
+    check(reasons[0] == "what limits it most is <the chain>", f"reasons: {reasons}")
     summary = browser.find_element(By.ID, "summary").text
     check(summary.startswith("Best iteration found: "), f"the summary is of the search: {summary}")
     names = [cell.text.split("\n")[0] for cell in browser.find_elements(By.CSS_SELECTOR, "#table td.name")]
