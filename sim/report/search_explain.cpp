@@ -106,7 +106,8 @@ SearchLimits limits_of(const Run& run, std::int64_t value, search::Objective obj
   if (more_memory && objective != search::Objective::kMemory) {
     losses.memory = std::max(losses.memory, share(value - more_memory->value, value));
   }
-  losses.chain = std::max(limits.fill_share - losses.links, 0.0);
+  // What the busiest device idles, of no cause that has a name of its own.
+  losses.chain = std::max(1.0 - limits.busy_share - losses.links - losses.memory, 0.0);
   limits.binding = binding_limit(losses);
   return limits;
 }
@@ -190,7 +191,11 @@ std::string gain_text(std::int64_t value, std::int64_t other, search::Objective 
 
 std::string memory_sentence(const MoreMemory& more, std::int64_t value,
                             search::Objective objective) {
-  std::string text = fmt::format("with {} more on every device ", report::memory_text(more.extra));
+  constexpr Bytes kGigabyte = 1'000'000'000;
+  std::string text =
+      fmt::format("with {} more on every device ",
+                  more.extra % kGigabyte == 0 ? fmt::format("{} GB", more.extra / kGigabyte)
+                                              : report::memory_text(more.extra));
   if (more.evaluations == 0) {
     return text + "nothing would be gained: the lower bound stays";
   }

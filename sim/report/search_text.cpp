@@ -85,8 +85,8 @@ std::string front_table(const SearchReport& report) {
                    report::time_text(f.span), report::memory_text(f.peak_memory),
                    r.front[i].plan.origin});
   }
-  std::string text =
-      "\nNo plan found is better both in time and in memory than any of these:\n" + table.str();
+  std::string text = "\nNo plan found is better both in time and in memory than any of these:\n" +
+                     table.str() + "\n";
   if (r.front.size() > kMostRows) {
     text += fmt::format("and {} more, see --json\n", r.front.size() - kMostRows);
   }
