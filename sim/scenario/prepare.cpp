@@ -6,6 +6,7 @@
 #include "prepare.hpp"
 #include "sections.hpp"
 #include "shape.hpp"
+#include "stagecraft/search/schedules.hpp"
 
 namespace stagecraft {
 namespace {
@@ -161,7 +162,7 @@ GeneratorOptions options_for(const GeneratorInfo& info, const ScheduleChoice& ch
 
 Result<PreparedRun> prepare(const Scenario& scenario, std::string_view schedule, Recut recut) {
   const std::string_view kind = schedule.empty() ? scenario.schedule.kind : schedule;
-  const GeneratorInfo* info = find_generator(kind);
+  const GeneratorInfo* info = search::find_schedule(kind);
   if (info == nullptr) {
     return unknown_schedule(kind);
   }
@@ -192,7 +193,8 @@ Result<PreparedRun> prepare(const Scenario& scenario, std::string_view schedule,
 }
 
 Result<Schedule> make_schedule(const Scenario& scenario, const PreparedRun& run) {
-  Result<Schedule> schedule = generate(run.schedule, {run.pipeline, run.costs, run.options});
+  Result<Schedule> schedule =
+      search::generate_schedule(run.schedule, {run.pipeline, run.costs, run.options});
   if (!schedule) {
     Diagnostics failures = schedule.failures();
     for (Diagnostic& failure : failures) {

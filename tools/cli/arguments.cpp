@@ -39,7 +39,8 @@ void add_compare(Parser& parser) {
       *parser.app.add_subcommand("compare", "many schedules in one table, best first");
   add_scenario(command, arguments);
   command
-      .add_option("--schedules", parser.schedules, "names with commas between, or all (default)")
+      .add_option("--schedules", parser.schedules,
+                  "names with commas between, or all (default): every one but optimal and file")
       ->type_name("A,B,C");
   add_outputs(command, arguments);
   add_format(command, arguments, {"text", "json"});

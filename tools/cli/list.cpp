@@ -10,17 +10,18 @@
 #include "stagecraft/generators/generator.hpp"
 #include "stagecraft/scenario/keys.hpp"
 #include "stagecraft/search/method.hpp"
+#include "stagecraft/search/schedules.hpp"
 
 namespace stagecraft::cli {
 namespace {
 
 std::string overview() {
   std::size_t width = 0;
-  for (const GeneratorInfo& info : generators()) {
+  for (const GeneratorInfo& info : search::schedules()) {
     width = std::max(width, info.name.size());
   }
   std::string text;
-  for (const GeneratorInfo& info : generators()) {
+  for (const GeneratorInfo& info : search::schedules()) {
     text += fmt::format("{:<{}}  {}\n", info.name, width, info.summary);
   }
   return text + "\nDetails of one: stagecraft list schedules NAME\n";
@@ -64,10 +65,10 @@ int list_schedules(const std::vector<std::string>& names) {
   }
   std::string text;
   for (const std::string& name : names) {
-    const GeneratorInfo* info = find_generator(name);
+    const GeneratorInfo* info = search::find_schedule(name);
     if (info == nullptr) {
       std::vector<std::string_view> known;
-      for (const GeneratorInfo& one : generators()) {
+      for (const GeneratorInfo& one : search::schedules()) {
         known.push_back(one.name);
       }
       const std::string_view near = nearest_name(name, known);

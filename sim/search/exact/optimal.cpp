@@ -63,6 +63,7 @@ Result<Schedule> generate_optimal(const GeneratorInput& input) {
                       "raise memory.capacity, or cut activations (smaller micro-batches, "
                       "recomputation)");
   }
+  result.schedule->name = "optimal";
   return std::move(*result.schedule);
 }
 

@@ -24,11 +24,11 @@ using namespace exact;
 // Conflicts of the first attempt at a horizon, and by how much the next ones grow.
 constexpr std::uint64_t kFirstBudget = 3'000;
 constexpr std::uint64_t kBudgetGrowth = 3;
-// Start variables of the first formula; beyond it times are rounded.
+// Start variables of the first formula; beyond it times are rounded to longer units.
 constexpr std::int64_t kComfortableVariables = 150'000;
 // Ops up to which the solver finds good orders faster than generators that search.
 constexpr std::size_t kSmall = 400;
-constexpr Time kRefinement = 4;  // of the unit, from one level to the next
+constexpr std::int64_t kRefinement = 4;  // of the units, from one level to the next
 
 class Closing {
  public:
@@ -39,25 +39,25 @@ class Closing {
   ExactResult run(const Schedule* start) {
     take_start(start);
     if (!result_.schedule) {
-      result_.status = ExactStatus::kInfeasible;
-      result_.reason = "one micro-batch alone exceeds the memory of a device";
+      conclude_without_order();
       return std::move(result_);
     }
     take_bounds();
-    const bool given = start != nullptr;
-    if (!closed() && !refuted_by_windows(target_below(model_, result_.value)) && !given &&
-        model_.size() > kSmall) {
+    if (!closed() && !refuted_by_windows() && start == nullptr && model_.size() > kSmall) {
       for (const Schedule& schedule : searched_schedules(instance_)) {
         take(schedule);
       }
     }
-    unit_ = comfortable_unit();
+    raise_bound_by_windows();
+    if (!closed()) {
+      factor_ = comfortable_factor();
+    }
     while (!closed() && !over_) {
       close_level();
-      if (closed() || over_ || unit_ == model_.unit) {
+      if (factor_ == 1) {
         break;
       }
-      unit_ = std::max(unit_ / kRefinement / model_.unit * model_.unit, model_.unit);
+      factor_ = std::max<std::int64_t>(factor_ / kRefinement, 1);
     }
     if (!closed() && !over_ && model_.horizon == Horizon::kPeriod) {
       close_fractions();
@@ -124,45 +124,64 @@ class Closing {
     raise_bound(report.best.value, report.best.reason);
   }
 
-  // The finest unit in which the windows are not too many.
-  [[nodiscard]] Time comfortable_unit() const {
-    Time unit = model_.unit;
-    while (true) {
-      TimedModel timed = make_timed_model(model_, units_of(result_.value, unit), {unit, 1});
-      Orders orders(model_.size());
-      if (!tighten(timed, orders)) {
-        return unit;
-      }
-      std::int64_t width = 0;
+  // The shortest units in which the windows are not too many.
+  [[nodiscard]] std::int64_t comfortable_factor() const {
+    const Target target = target_below(model_, result_.value);
+    TimedModel timed = make_timed_model(model_, target.horizon, target.scale);
+    Orders orders(model_.size());
+    std::int64_t width = 0;
+    if (tighten(timed, orders)) {
       for (std::size_t x = 0; x < timed.first.size(); ++x) {
         width += timed.last[x] - timed.first[x];
       }
-      if (width <= kComfortableVariables) {
-        return unit;
+    }
+    return 1 + width / kComfortableVariables;
+  }
+
+  // The least value that is possible once horizon h (in units) is refuted.
+  [[nodiscard]] Time lowest_above(std::int64_t h) const {
+    return model_.horizon == Horizon::kPeriod ? h * model_.unit + 1 : (h + 1) * model_.unit;
+  }
+  // The first horizon in units that the bound leaves, and the first that is of no use.
+  [[nodiscard]] std::int64_t lowest_left() const {
+    return (result_.bound + model_.unit - 1) / model_.unit;
+  }
+  [[nodiscard]] std::int64_t first_useless() const { return (result_.value - 1) / model_.unit + 1; }
+
+  // Bisection on the horizon by windows alone.
+  void raise_bound_by_windows() {
+    std::int64_t lowest = lowest_left();
+    std::int64_t kept = first_useless();
+    while (!closed() && lowest < kept) {
+      const std::int64_t horizon = lowest + (kept - lowest) / 2;
+      TimedModel timed = make_timed_model(model_, horizon, {model_.unit, 1});
+      Orders orders(model_.size());
+      if (tighten(timed, orders)) {
+        kept = horizon;
+      } else {
+        proof_ = "windows";
+        refuted(horizon);
+        lowest = lowest_left();
       }
-      // At least twice, so that this ends soon.
-      const Time factor = std::max<Time>(2, width / kComfortableVariables);
-      unit *= factor;
     }
   }
 
-  // The largest horizon in units that T does not exceed; for periods, see lowest_above.
-  [[nodiscard]] static std::int64_t units_of(Time time, Time unit) { return time / unit; }
-
-  // The least value that is possible once horizon h (in units) is refuted. Deadlines: everything
-  // below h + 1 units would fit h when rounded down. Periods: everything up to h units.
-  [[nodiscard]] Time lowest_above(std::int64_t h) const {
-    return model_.horizon == Horizon::kPeriod ? h * unit_ + 1 : (h + 1) * unit_;
+  void refuted(std::int64_t horizon) {
+    const Time bound = lowest_above(horizon);
+    raise_bound(bound, fmt::format("no order of {} or less ({})", bound - 1, proof_));
   }
 
-  // Horizons that are not refuted yet at this unit, and the first that has a solution (or is of no
-  // use, being no better than the best): [lowest, solved).
+  // Closes in on the first horizon that has a solution in units `factor_` times as long: those in
+  // [lowest, solved) are neither refuted nor solved (or of no use, being no better than the best).
+  // Tries from below in growing steps, since refutations far below the best are cheap; then the
+  // least, which asks least of a refutation, then the one that asks least of a solution.
   void close_level() {
-    std::int64_t solved = units_of(result_.value - 1, unit_) + 1;
+    const std::int64_t resolution = std::max<std::int64_t>(1, factor_ / 2);
+    std::int64_t solved = first_useless();
     std::int64_t lowest = lowest_left();
-    std::int64_t step = 1;
+    std::int64_t step = resolution;
     std::uint64_t budget = kFirstBudget;
-    while (lowest < solved && !over_) {
+    while (solved - lowest >= resolution && !over_) {
       const std::array<std::int64_t, 3> tries = {std::min(lowest + step - 1, solved - 1), lowest,
                                                  solved - 1};
       Answer answer = Answer::kUnknown;
@@ -170,27 +189,20 @@ class Closing {
       for (std::size_t i = 0; i < tries.size() && answer == Answer::kUnknown && !over_; ++i) {
         if (i == 0 || (tries[i] != tries[i - 1] && tries[i] != tries[0])) {
           horizon = tries[i];
-          answer = attempt({unit_, 1}, horizon, budget);
+          answer = attempt({{model_.unit, 1}, horizon}, budget);
         }
       }
       if (answer == Answer::kUnknown) {
         budget *= kBudgetGrowth;
       } else if (answer == Answer::kRefuted) {
-        raise_bound(lowest_above(horizon),
-                    fmt::format("no order of {} or less ({})", lowest_above(horizon) - 1, proof_));
+        refuted(horizon);
         lowest = lowest_left();
         step *= 2;
       } else {
-        solved = std::min(horizon, units_of(result_.value - 1, unit_) + 1);
+        solved = std::min(horizon, first_useless());
         step = std::max<std::int64_t>(1, (solved - lowest) / 2);
       }
     }
-  }
-
-  [[nodiscard]] std::int64_t lowest_left() const {
-    // Of deadlines, the first unit whose values are not all below the bound.
-    const std::int64_t h = result_.bound / unit_;
-    return model_.horizon == Horizon::kPeriod && h * unit_ < result_.bound ? h + 1 : h;
   }
 
   // Between two units there may be a period of a fraction: refutes the largest below the best.
@@ -199,7 +211,7 @@ class Closing {
     while (!closed() && !over_) {
       const Time value = result_.value;
       const Target target = target_below(model_, value);
-      const Answer answer = attempt(target.scale, target.horizon, budget);
+      const Answer answer = attempt(target, budget);
       if (answer == Answer::kRefuted) {
         raise_bound(value, fmt::format("no order of {} or less ({})", value - 1, proof_));
       } else if (answer == Answer::kUnknown) {
@@ -211,7 +223,8 @@ class Closing {
   }
 
   // True, and the bound raised, if the windows alone show that there is nothing better.
-  bool refuted_by_windows(const Target& target) {
+  bool refuted_by_windows() {
+    const Target target = target_below(model_, result_.value);
     TimedModel timed = make_timed_model(model_, target.horizon, target.scale);
     Orders orders(model_.size());
     if (tighten(timed, orders)) {
@@ -221,12 +234,15 @@ class Closing {
     return true;
   }
 
-  Answer attempt(Scale scale, std::int64_t horizon, std::uint64_t budget) {
-    TimedModel timed = make_timed_model(model_, horizon, scale);
+  Answer attempt(const Target& target, std::uint64_t budget) {
+    TimedModel timed = make_timed_model(model_, target.horizon, target.scale);
     Orders orders(model_.size());
     if (!tighten(timed, orders)) {
       proof_ = "windows";
       return Answer::kRefuted;
+    }
+    if (factor_ > 1) {
+      timed = coarsen(std::move(timed), factor_);
     }
     const Formula formula = make_formula(timed, orders, options_.most_clauses);
     if (formula.too_large) {
@@ -267,6 +283,20 @@ class Closing {
     return Answer::kUnknown;
   }
 
+  // The order in which one micro-batch follows the other asks for no more memory than any other: a
+  // device holds all a micro-batch leaves on it when the first backward of that one begins.
+  void conclude_without_order() {
+    BoundOptions options;
+    options.split_backward = instance_.costs.split_backward;
+    if (lower_bound(instance_.pipeline, instance_.costs, options).memory_limited == kNever) {
+      result_.status = ExactStatus::kInfeasible;
+      result_.reason = "one micro-batch alone exceeds the memory of a device";
+    } else {
+      result_.status = ExactStatus::kNotCovered;
+      result_.reason = "no order could be evaluated";
+    }
+  }
+
   void conclude() {
     if (closed()) {
       result_.status = ExactStatus::kOptimal;
@@ -287,7 +317,7 @@ class Closing {
   const ExactOptions& options_;
   JobContext& context_;
   ExactResult result_;
-  Time unit_ = 1;
+  std::int64_t factor_ = 1;  // of the units of the formula
   bool over_ = false;
   std::string why_;
   std::string proof_;  // of the last refutation

@@ -279,6 +279,20 @@ TimedModel make_timed_model(const OrderModel& model, std::int64_t horizon, Scale
   return timed;
 }
 
+TimedModel coarsen(TimedModel timed, std::int64_t factor) {
+  for (std::vector<std::int64_t>* list : {&timed.duration, &timed.first, &timed.last}) {
+    for (std::int64_t& time : *list) {
+      time = floor_divide(time, factor);
+    }
+  }
+  for (std::vector<Arc>* arcs : {&timed.arcs, &timed.back_arcs}) {
+    for (Arc& arc : *arcs) {
+      arc.delay = floor_divide(arc.delay, factor);
+    }
+  }
+  return timed;
+}
+
 namespace {
 
 // The op of each device that runs before all its others, if there is one.

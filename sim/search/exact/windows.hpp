@@ -9,9 +9,8 @@
 
 namespace stagecraft::search::exact {
 
-/// Times are counted in units of `unit` / `parts` ns. Every time of the model is rounded down to
-/// whole units, gaps that T leaves are rounded up; so what cannot be done in units cannot be done
-/// at all, whatever the unit. Where the unit divides all times nothing is lost.
+/// Times are counted in units of `unit` / `parts` ns. Times of the model are rounded down to whole
+/// units and gaps that T leaves are rounded up; where the unit divides all times nothing is lost.
 struct Scale {
   Time unit = 1;
   std::int64_t parts = 1;
@@ -32,6 +31,11 @@ struct TimedModel {
 /// `horizon` in units of the scale: T = horizon * unit / parts ns.
 [[nodiscard]] TimedModel make_timed_model(const OrderModel& model, std::int64_t horizon,
                                           Scale scale);
+
+/// The same in units `factor` times as long, windows included, everything rounded down. If starts S
+/// keep start[y] >= start[x] + delay, then floor(S / factor) keep it with floor(delay / factor); so
+/// what cannot be done in long units cannot be done at all.
+[[nodiscard]] TimedModel coarsen(TimedModel timed, std::int64_t factor);
 
 /// Pairs of ops of which one must end before the other starts.
 class Orders {

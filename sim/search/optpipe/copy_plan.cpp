@@ -78,6 +78,9 @@ class Parking {
       }
     }
     result_.fits = true;
+    if (first_ == ParkFirst::kLongestLived) {
+      drop_spare();
+    }
     return std::move(result_);
   }
 
@@ -91,6 +94,32 @@ class Parking {
   [[nodiscard]] Time begin(std::size_t moment) const {
     const LineOp& op = line_[moment / 2];
     return moment % 2 == 0 ? op.start : op.end;
+  }
+
+  // What was parked early may be spared once later units are away too.
+  void drop_spare() {
+    std::vector<ParkedUnit> kept;
+    for (const ParkedUnit& parked : result_.parked) {
+      const ParkUnit& u = units_[parked.unit];
+      const std::size_t from = moment_at(parked.out_start + u.out);
+      const std::size_t to = back_moment(parked.back_start);
+      const auto room = [&](Bytes level) { return level + u.bytes <= capacity_; };
+      const auto begin = level_.begin() + static_cast<std::ptrdiff_t>(from);
+      const auto end = level_.begin() + static_cast<std::ptrdiff_t>(to);
+      if (std::all_of(begin, end, room)) {
+        std::for_each(begin, end, [&](Bytes& level) { level += u.bytes; });
+      } else {
+        kept.push_back(parked);
+      }
+    }
+    result_.parked = std::move(kept);
+  }
+
+  /// The moment behind the last op that has ended by `time`.
+  [[nodiscard]] std::size_t back_moment(Time time) const {
+    const auto behind = std::partition_point(line_.begin(), line_.end(),
+                                             [&](const LineOp& at) { return at.end <= time; });
+    return 2 * static_cast<std::size_t>(behind - line_.begin()) - 1;
   }
 
   void park_everything() {
@@ -195,9 +224,7 @@ class Parking {
     // Away from the first moment that begins when O has ended ...
     offer.from = moment_at(away);
     // ... and there again from the end of the last op that has ended by the planned start of L.
-    const auto behind = std::partition_point(
-        line_.begin(), line_.end(), [&](const LineOp& at) { return at.end <= offer.back_start; });
-    offer.to = 2 * static_cast<std::size_t>(behind - line_.begin()) - 1;
+    offer.to = back_moment(offer.back_start);
     return offer;
   }
 
@@ -252,8 +279,11 @@ DeviceParking plan_parking(std::span<const LineOp> line, std::span<const ParkUni
   return Parking(line, units, resident, capacity, first).run();
 }
 
-CopyPlanner::CopyPlanner(const Instance& instance, CopyLengths lengths)
-    : instance_(instance), lengths_(lengths), longest_(slot(instance.pipeline.devices), 0) {
+CopyPlanner::CopyPlanner(const Instance& instance, CopyLengths lengths, bool may_copy)
+    : instance_(instance),
+      lengths_(lengths),
+      may_copy_(may_copy && instance.costs.offload_given),
+      longest_(slot(instance.pipeline.devices), 0) {
   const Pipeline& pipeline = instance.pipeline;
   const auto units =
       slot(pipeline.stages) * slot(pipeline.microbatches) * slot(pipeline.max_slices());
@@ -387,8 +417,11 @@ bool CopyPlanner::plan(const TimedOrder& order, ParkFirst first, Schedule* sched
     read_line(d, list);
     const Bytes resident = memory.resident_of(d);
     const Bytes capacity = memory.capacity_of(d);
+    if (!may_copy_) {
+      units_.clear();
+    }
     DeviceParking parking = plan_parking(line_, units_, resident, capacity, first);
-    if (!parking.fits) {
+    if (!parking.fits && may_copy_) {
       parking = plan_parking(line_, units_, resident, capacity, ParkFirst::kEverything);
     }
     fits = fits && parking.fits;

@@ -68,7 +68,8 @@ enum class CopyLengths : std::uint8_t { kShared, kAlone };
 /// Plans the copies of all devices of an instance.
 class CopyPlanner {
  public:
-  CopyPlanner(const Instance& instance, CopyLengths lengths);
+  /// `may_copy`: otherwise nothing is parked, and an order fits or does not.
+  CopyPlanner(const Instance& instance, CopyLengths lengths, bool may_copy = true);
 
   /// Whether an order fits the capacities with copies; if so `schedule` is filled (if it is given).
   /// `short_devices` [P] (if given) says which devices do not fit.
@@ -83,6 +84,7 @@ class CopyPlanner {
 
   const Instance& instance_;
   CopyLengths lengths_;
+  bool may_copy_;
   std::vector<Time> longest_;  // [P] longest copy of any unit of a device
   std::vector<LineOp> line_;
   std::vector<ParkUnit> units_;

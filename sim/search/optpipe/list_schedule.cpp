@@ -154,6 +154,14 @@ class ListRun {
     return recomputed(stage, m) ? c_.input_[cell(stage, m)] : c_.take_[cell(stage, m)];
   }
 
+  /// R takes its memory before B gives any back.
+  [[nodiscard]] bool backward_fits(std::int32_t s) const {
+    const std::int32_t m = next_b_[slot(s)];
+    const std::size_t unit = cell(s, m);
+    const std::size_t d = slot(c_.device_[slot(s)]);
+    return !recomputed(s, m) || held_[d] + c_.take_[unit] - c_.input_[unit] <= rule_.room[d];
+  }
+
   /// When the input of the next forward of a stage is there; kNever: not known yet.
   [[nodiscard]] Time forward_arrival(std::int32_t s) const {
     const std::int32_t m = next_f_[slot(s)];
@@ -166,8 +174,17 @@ class ListRun {
     return next_f_[slot(s - 1)] > m ? end_f_[cell(s - 1, m)] + c_.latency_[slot(s)] : kNever;
   }
 
+  /// The same of the next backward, or of the R before it, which can run while the gradient is on
+  /// its way.
   [[nodiscard]] Time backward_arrival(std::int32_t s) const {
     const std::int32_t m = next_b_[slot(s)];
+    const Time arrival = gradient_arrival(s, m);
+    return arrival != kNever && recomputed(s, m)
+               ? std::max<Time>(0, arrival - c_.again_[cell(s, m)])
+               : arrival;
+  }
+
+  [[nodiscard]] Time gradient_arrival(std::int32_t s, std::int32_t m) const {
     if (m >= next_f_[slot(s)]) {
       return kNever;
     }
@@ -213,7 +230,11 @@ class ListRun {
     };
     for (const std::int32_t s : c_.stages_of_[slot(d)]) {
       if (const Time arrival = backward_arrival(s); arrival != kNever) {
-        offer(OpKind::kBackwardInput, s, arrival, key(true, s, next_b_[slot(s)]));
+        if (backward_fits(s)) {
+          offer(OpKind::kBackwardInput, s, arrival, key(true, s, next_b_[slot(s)]));
+        } else {
+          blocked = true;
+        }
       }
       if (const Time arrival = forward_arrival(s); arrival != kNever) {
         if (forward_fits(s)) {
@@ -271,13 +292,16 @@ class ListRun {
   }
 
   void run_backward(std::int32_t d, std::int32_t s) {
-    const std::int32_t m = next_b_[slot(s)]++;
+    const std::int32_t m = next_b_[slot(s)];
     const std::size_t unit = cell(s, m);
     if (recomputed(s, m)) {
+      start_ = 0;  // R needs nothing that is not there
       append(d, OpKind::kRecompute, s, m, c_.again_[unit]);
       hold(d, c_.take_[unit] - c_.input_[unit]);
     }
+    start_ = gradient_arrival(s, m);
     append(d, c_.split_ ? OpKind::kBackwardInput : OpKind::kBackward, s, m, c_.backward_[unit]);
+    ++next_b_[slot(s)];
     end_b_[unit] = free_[slot(d)];
     held_[slot(d)] -= c_.give_b_[unit];
     if (c_.split_) {

@@ -41,7 +41,7 @@ class Search {
         options_(options),
         context_(context),
         random_(options.seed),
-        planner_(instance, CopyLengths::kShared),
+        planner_(instance, CopyLengths::kShared, options.offload_open),
         span_(options.objective == Objective::kSpan ||
               (options.objective != Objective::kMakespan && instance.costs.post_validation)) {
     if (ListScheduler::covers(instance)) {
@@ -98,7 +98,11 @@ class Search {
   }
 
   void try_schedule(const Schedule& schedule, std::string_view origin) {
-    static_cast<void>(consider(schedule, origin));
+    const bool copies =
+        std::ranges::any_of(schedule.ops, [](const Op& op) { return is_copy(op.kind); });
+    if (options_.offload_open || !copies) {
+      static_cast<void>(consider(schedule, origin));
+    }
     const std::optional<TimedOrder> order = timed_order(instance_, schedule);
     if (order && (!best_order_ || value(*order) < best_order_value_)) {
       static_cast<void>(try_order(*order, std::string(origin) + " with planned copies"));

@@ -8,7 +8,7 @@ from . import runner
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 POINTS = ROOT / "scenarios/adaptis"
-OPEN = ["search.partition=true", "search.placement=true", "search.chunks=true", "search.schedule=true"]
+OPEN = ["search.partition=true", "search.placement=true", "search.chunks=64", "search.schedule=true"]
 
 
 def nemotron(run, _arguments):

@@ -32,7 +32,7 @@ def scenario(row, vee=False):
     else:
         lines += [f"  backward: {numbers(row['BW'])}"]
     lines += [f"  transfer: {row['comm']}", "communication: latency"]
-    memory = [row["mem_F"] or "1", row["mem_B"] or "0", row["mem_W"] or "-1"]
+    memory = [numbers(row["mem_F"] or "1"), numbers(row["mem_B"] or "0"), numbers(row["mem_W"] or "-1")]
     lines += ["memory:", f"  capacity: {int(float(row['mem_limit']))}", f"  forward: {memory[0]}",
               f"  backward_input: {memory[1]}", f"  backward_weight: {memory[2]}", "schedule: greedy"]
     return "\n".join(lines) + "\n"
