@@ -57,7 +57,11 @@ void add_how(CLI::App& command, Arguments& arguments) {
       .add_option_function<std::uint64_t>(
           "--seed", [&search](std::uint64_t seed) { search.seed = seed; },
           "seed of the random numbers (default 1)")
-      ->type_name("N");
+      ->type_name("N")
+      ->check([](const std::string& text) {
+        const bool whole = text.find_first_not_of("0123456789") == std::string::npos;
+        return whole ? std::string{} : "'" + text + "' is not a whole number from 0 on";
+      });
   command.add_option("--threads", arguments.threads, "threads (0, default: every core)")
       ->type_name("N")
       ->check(CLI::Range(0, 1024));
