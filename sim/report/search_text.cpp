@@ -9,8 +9,6 @@ namespace stagecraft {
 namespace {
 
 using search::Figures;
-using search::Objective;
-using search::ScoredPlan;
 using search::SearchResult;
 
 std::string gap_text(const SearchResult& result) {

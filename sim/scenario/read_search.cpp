@@ -233,7 +233,8 @@ Result<SearchBudget> parse_budget(std::string_view text) {
   constexpr double kYear = 366.0 * 86'400.0;
   double number = 0.0;
   const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
+  const auto [rest, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
   const std::string_view name(rest, static_cast<std::size_t>(end - rest));
   const auto* unit = std::find_if(kUnits.begin(), kUnits.end(),
                                   [&](const BudgetUnit& one) { return one.name == name; });

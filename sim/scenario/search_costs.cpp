@@ -32,15 +32,21 @@ struct Scaling {
   }
 };
 
-void scale_layers(LayerCosts& layers, Scaling& scaling, Time overhead) {
-  const bool sum_of_parts = !layers.backward_input.empty() && [&] {
-    for (std::size_t i = 0; i < layers.backward.size(); ++i) {
-      if (layers.backward[i] != layers.backward_input[i] + layers.backward_weight[i]) {
-        return false;
-      }
+/// True if BW of every layer is B and W.
+bool sums_of_parts(const LayerCosts& layers) {
+  if (layers.backward_input.empty()) {
+    return false;
+  }
+  for (std::size_t i = 0; i < layers.backward.size(); ++i) {
+    if (layers.backward[i] != layers.backward_input[i] + layers.backward_weight[i]) {
+      return false;
     }
-    return true;
-  }();
+  }
+  return true;
+}
+
+void scale_layers(LayerCosts& layers, Scaling& scaling, Time overhead) {
+  const bool sum_of_parts = sums_of_parts(layers);
   for (std::vector<Time>* durations :
        {&layers.forward, &layers.backward_input, &layers.backward_weight, &layers.backward}) {
     scaling.all(*durations, overhead);

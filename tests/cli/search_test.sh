@@ -110,6 +110,27 @@ plan() {
   check "JSON on standard output" has "$out" '"lower_bound_ns"'
 }
 
+# Our own method, which has no end: by candidates, so that machines agree.
+default_method() {
+  local search=(search small.yaml --budget 2000evals)
+  run 0 "${search[@]}" --threads 1 --json one.json --out plan.yaml
+  check "stagecraft is the default" grep -q '"method": "stagecraft"' one.json
+  run 0 "${search[@]}" --threads 2 --json two.json
+  check "the same on two threads" test "$(timeless one.json)" = "$(timeless two.json)"
+  local best schedule
+  best=$(figure iteration_ns one.json)
+  check "memory is respected" test "$(figure peak_memory_bytes one.json)" -le 120
+  check "no plan is below the bound" test "$(figure lower_bound_ns one.json)" -le "$best"
+  for schedule in $("$program" list schedules | sed -n 's/^\([a-z0-9-]*\)  .*/\1/p'); do
+    if "$program" simulate small.yaml --schedule "$schedule" --json b.json >/dev/null 2>&1 &&
+      ! grep -q '"placement": "bidirectional"' b.json; then
+      check "not worse than $schedule" test "$best" -le "$(figure iteration_ns b.json)"
+    fi
+  done
+  run 0 simulate plan.yaml --json b.json
+  check "the plan has the time claimed" test "$best" = "$(figure iteration_ns b.json)"
+}
+
 threads() {
   run 0 search small.yaml "${tuner[@]}" --threads 1 --json one.json
   run 0 search small.yaml "${tuner[@]}" --threads 3 --json three.json
@@ -150,6 +171,8 @@ wrong() {
   run 2 search small.yaml --seed -1
   run 2 search small.yaml "${tuner[@]}" --resume absent.json
   check "no checkpoint" has "$err" "absent.json"
+  run 2 search small.yaml --set "search={options: {frobnicate: 1}}"
+  check "an unknown option in the scenario" has "$err" "has no option 'frobnicate'"
   echo '{}' >empty.json
   run 2 search small.yaml "${tuner[@]}" --resume empty.json
   check "not a checkpoint" has "$err" "not a checkpoint"

@@ -43,6 +43,7 @@ class MpiTransport final : public search::Transport {
     MPI_Allgatherv(text.data(), length, MPI_CHAR, all.data(), lengths.data(), offsets.data(),
                    MPI_CHAR, MPI_COMM_WORLD);
     std::vector<std::string> texts;
+    texts.reserve(ranks);
     for (std::size_t i = 0; i < ranks; ++i) {
       texts.push_back(
           all.substr(static_cast<std::size_t>(offsets[i]), static_cast<std::size_t>(lengths[i])));

@@ -130,11 +130,12 @@ int check_search_outputs(const Arguments& arguments) {
 int write_report(const Arguments& arguments, const SearchPart& part, const SearchReport& report) {
   const std::string json =
       arguments.json.empty() && arguments.format != "json" ? std::string{} : search_json(report);
-  std::vector<Run> runs = {*report.best};
-  if (report.start && has_timeline(*report.start)) {
-    runs.push_back(*report.start);
-    runs.back().schedule = "start: " + runs.back().schedule;
-    runs.front().schedule = "best: " + runs.front().schedule;
+  std::vector<Run> runs;
+  for (const auto& [run, word] : {std::pair{&report.best, "best"}, {&report.start, "start"}}) {
+    if (run->has_value() && has_timeline(run->value())) {
+      runs.push_back(run->value());
+      runs.back().schedule = fmt::format("{}: {}", word, runs.back().schedule);
+    }
   }
   struct Output {
     const std::string& path;
