@@ -175,6 +175,14 @@ std::vector<Bound> instance_time_bounds(const Instance& instance, Objective obje
   return bounds;
 }
 
+Time work_of_all(const Instance& instance) {
+  Time work = 0;
+  for (std::int32_t d = 0; d < instance.pipeline.devices; ++d) {
+    work += device_busy(instance, d);
+  }
+  return work;
+}
+
 std::vector<Bound> instance_memory_bounds(const Instance& instance, const Liberties& liberties) {
   const Pipeline& pipeline = instance.pipeline;
   const MemoryCosts& memory = instance.costs.memory;

@@ -24,6 +24,9 @@ struct Liberties {
 [[nodiscard]] std::vector<Bound> layer_time_bounds(const Problem& problem, Objective objective);
 [[nodiscard]] std::vector<Bound> layer_memory_bounds(const Problem& problem);
 
+/// The least that all devices together compute in one iteration; 0 if pairs may overlap.
+[[nodiscard]] Time work_of_all(const Instance& instance);
+
 /// Entry of a list per device, 0 if there is none.
 [[nodiscard]] inline std::int64_t of_device(const std::vector<std::int64_t>& values,
                                             std::size_t device) {

@@ -16,7 +16,7 @@ struct Refutation {
   bool done = false;
 };
 
-Refutation refute(const OrderModel& model, Target target, Reasoning reasoning,
+Refutation refute(const ExactModel& model, Target target, Reasoning reasoning,
                   const ExactOptions& options, std::uint64_t conflicts, const JobContext& context) {
   TimedModel timed = make_timed_model(model, target.horizon, target.scale);
   Orders orders(model.size());
@@ -38,7 +38,7 @@ Refutation refute(const OrderModel& model, Target target, Reasoning reasoning,
 
 }  // namespace
 
-void write_certificate(const OrderModel& model, ExactResult& result, const ExactOptions& options,
+void write_certificate(const ExactModel& model, ExactResult& result, const ExactOptions& options,
                        const JobContext& context) {
   const Target target = target_below(model, result.value);
   Refutation refutation = refute(model, target, Reasoning::kArcs, options, kPlainBudget, context);

@@ -10,7 +10,7 @@ namespace stagecraft::search::exact {
 /// Writes options.proof and options.proof + ".cnf" for the largest horizon below result.value, and
 /// adds to result.reason if that cannot be done. The formula's windows follow from the arcs alone
 /// where the solver can refute it so; otherwise from all that tighten() knows.
-void write_certificate(const OrderModel& model, ExactResult& result, const ExactOptions& options,
+void write_certificate(const ExactModel& model, ExactResult& result, const ExactOptions& options,
                        const JobContext& context);
 
 }  // namespace stagecraft::search::exact

@@ -20,7 +20,7 @@ void add(std::string_view name, const Instance& instance, const GeneratorOptions
   }
 }
 
-Schedule one_after_the_other(const OrderModel& model) {
+Schedule one_after_the_other(const ExactModel& model) {
   // Ops are numbered in an order in which each micro-batch can run alone.
   std::vector<std::int64_t> starts(model.size());
   for (std::size_t x = 0; x < starts.size(); ++x) {
@@ -33,7 +33,7 @@ Schedule one_after_the_other(const OrderModel& model) {
 
 }  // namespace
 
-std::vector<Schedule> first_schedules(const Instance& instance, const OrderModel& model) {
+std::vector<Schedule> first_schedules(const Instance& instance, const ExactModel& model) {
   std::vector<Schedule> schedules;
   for (const std::string_view name : kMadeAtOnce) {
     GeneratorOptions options;

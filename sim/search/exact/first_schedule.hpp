@@ -11,7 +11,7 @@ namespace stagecraft::search::exact {
 /// micro-batch follows the other, which is feasible if any order is: a device holds the activations
 /// of all its stages and slices of a micro-batch when the first backward of it begins.
 [[nodiscard]] std::vector<Schedule> first_schedules(const Instance& instance,
-                                                    const OrderModel& model);
+                                                    const ExactModel& model);
 
 /// Registered schedules whose generators search.
 [[nodiscard]] std::vector<Schedule> searched_schedules(const Instance& instance);

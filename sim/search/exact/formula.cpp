@@ -192,7 +192,7 @@ class Encoder {
   }
 
   const TimedModel& timed_;
-  const OrderModel& model_;
+  const ExactModel& model_;
   const Orders& orders_;
   std::uint64_t most_;
   Formula formula_;

@@ -45,7 +45,7 @@ class Builder {
     return std::nullopt;
   }
 
-  OrderModel build() {
+  ExactModel build() {
     find_classes();
     for (const Direction direction : directions()) {
       add_forwards(direction);
@@ -310,7 +310,7 @@ class Builder {
   const CostTable& costs_;
   Objective objective_;
   std::size_t slices_ = 1;
-  OrderModel model_;
+  ExactModel model_;
   std::vector<std::int32_t> class_of_;            // [M] by global micro-batch
   std::vector<std::int32_t> forward_, backward_;  // by unit
   std::vector<std::int32_t> lane_at_;             // by unit of the class and kind
@@ -318,7 +318,7 @@ class Builder {
 
 }  // namespace
 
-Result<OrderModel> make_order_model(const Instance& instance, Objective objective) {
+Result<ExactModel> make_order_model(const Instance& instance, Objective objective) {
   Builder builder(instance, objective);
   if (auto reason = builder.not_covered()) {
     return *reason;
@@ -326,7 +326,7 @@ Result<OrderModel> make_order_model(const Instance& instance, Objective objectiv
   return builder.build();
 }
 
-Schedule order_of(const OrderModel& model, const std::vector<std::int64_t>& starts) {
+Schedule order_of(const ExactModel& model, const std::vector<std::int64_t>& starts) {
   std::vector<std::vector<Op>> lists(model.device_ops.size());
   for (std::size_t d = 0; d < lists.size(); ++d) {
     std::vector<std::int32_t> order = model.device_ops[d];

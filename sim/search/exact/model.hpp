@@ -46,7 +46,7 @@ enum class Horizon : std::uint8_t {
   kPeriod,    ///< ... by the device's first start + T - tail[d]: devices may start late
 };
 
-struct OrderModel {
+struct ExactModel {
   Pipeline pipeline;
   std::vector<ModelOp> ops;
   std::vector<Arc> arcs;
@@ -67,9 +67,9 @@ struct OrderModel {
 };
 
 /// Fails (bad input) where the instance has features that the model does not know; says which.
-[[nodiscard]] Result<OrderModel> make_order_model(const Instance& instance, Objective objective);
+[[nodiscard]] Result<ExactModel> make_order_model(const Instance& instance, Objective objective);
 
 /// The lists of `starts` ([ops], any unit): every device's ops by their starts.
-[[nodiscard]] Schedule order_of(const OrderModel& model, const std::vector<std::int64_t>& starts);
+[[nodiscard]] Schedule order_of(const ExactModel& model, const std::vector<std::int64_t>& starts);
 
 }  // namespace stagecraft::search::exact

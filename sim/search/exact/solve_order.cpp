@@ -32,7 +32,7 @@ constexpr std::int64_t kRefinement = 4;  // of the units, from one level to the 
 
 class Closing {
  public:
-  Closing(const Instance& instance, const OrderModel& model, const ExactOptions& options,
+  Closing(const Instance& instance, const ExactModel& model, const ExactOptions& options,
           JobContext& context)
       : instance_(instance), model_(model), options_(options), context_(context) {}
 
@@ -313,7 +313,7 @@ class Closing {
   }
 
   const Instance& instance_;
-  const OrderModel& model_;
+  const ExactModel& model_;
   const ExactOptions& options_;
   JobContext& context_;
   ExactResult result_;
@@ -337,7 +337,7 @@ ExactResult solve_order(const Instance& instance, const Schedule* start,
     result.reason = "built without CaDiCaL";
     return result;
   }
-  const Result<OrderModel> model = make_order_model(instance, options.objective);
+  const Result<ExactModel> model = make_order_model(instance, options.objective);
   if (!model) {
     result.reason = model.failures().front().message;
     return result;

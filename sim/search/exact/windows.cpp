@@ -227,7 +227,7 @@ class Tightening {
   }
 
   TimedModel& timed_;
-  const OrderModel& model_;
+  const ExactModel& model_;
   Orders& orders_;
   Reasoning reasoning_;
   std::vector<Arc> by_from_;
@@ -245,7 +245,7 @@ std::int64_t Scale::up(Time time) const {
   return -floor_divide(-Wide{time} * parts, unit);
 }
 
-TimedModel make_timed_model(const OrderModel& model, std::int64_t horizon, Scale scale) {
+TimedModel make_timed_model(const ExactModel& model, std::int64_t horizon, Scale scale) {
   TimedModel timed;
   timed.model = &model;
   for (const ModelOp& op : model.ops) {
@@ -296,7 +296,7 @@ TimedModel coarsen(TimedModel timed, std::int64_t factor) {
 namespace {
 
 // The op of each device that runs before all its others, if there is one.
-std::vector<std::int32_t> first_ops(const OrderModel& model, const Orders& orders) {
+std::vector<std::int32_t> first_ops(const ExactModel& model, const Orders& orders) {
   std::vector<std::int32_t> first;
   for (const std::vector<std::int32_t>& ops : model.device_ops) {
     const std::int32_t candidate = *std::ranges::min_element(ops);
@@ -312,7 +312,7 @@ std::vector<std::int32_t> first_ops(const OrderModel& model, const Orders& order
 // from a device's first start, its own are not: what follows there for the device's ops is kept as
 // arcs from and to its first op, and orders of pairs hold wherever time begins.
 bool tighten_from_every_device(TimedModel& timed, Orders& orders) {
-  const OrderModel& model = *timed.model;
+  const ExactModel& model = *timed.model;
   const std::int64_t far = *std::ranges::max_element(timed.last) + 1;
   for (const std::int32_t origin : first_ops(model, orders)) {
     TimedModel seen = timed;
@@ -347,7 +347,7 @@ bool tighten(TimedModel& timed, Orders& orders, Reasoning reasoning) {
 
 // A period is a mean over the devices of a cycle, so a fraction of units has a denominator of at
 // most P. If time has no finer parts than the unit, there are none to look for.
-Target target_below(const OrderModel& model, Time value) {
+Target target_below(const ExactModel& model, Time value) {
   Target target{{model.unit, 1}, Scale{model.unit, 1}.down(value - 1)};
   if (model.horizon == Horizon::kDeadline || model.unit == 1) {
     return target;
@@ -363,7 +363,7 @@ Target target_below(const OrderModel& model, Time value) {
 }
 
 MemoryAccount memory_account(const TimedModel& timed, const Orders& orders, std::int32_t op) {
-  const OrderModel& model = *timed.model;
+  const ExactModel& model = *timed.model;
   const std::size_t device = slot(model.ops[slot(op)].device);
   MemoryAccount account;
   account.need = model.ops[slot(op)].taken - model.room[device];

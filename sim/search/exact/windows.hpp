@@ -21,7 +21,7 @@ struct Scale {
 
 /// An order problem with its horizon, in units.
 struct TimedModel {
-  const OrderModel* model = nullptr;
+  const ExactModel* model = nullptr;
   std::vector<std::int64_t> duration;     ///< [ops]
   std::vector<Arc> arcs;                  ///< by `to`, delays in units
   std::vector<Arc> back_arcs;             ///< of Horizon::kPeriod; delays may be negative
@@ -29,7 +29,7 @@ struct TimedModel {
 };
 
 /// `horizon` in units of the scale: T = horizon * unit / parts ns.
-[[nodiscard]] TimedModel make_timed_model(const OrderModel& model, std::int64_t horizon,
+[[nodiscard]] TimedModel make_timed_model(const ExactModel& model, std::int64_t horizon,
                                           Scale scale);
 
 /// The same in units `factor` times as long, windows included, everything rounded down. If starts S
@@ -72,7 +72,7 @@ struct Target {
   Scale scale;
   std::int64_t horizon = 0;
 };
-[[nodiscard]] Target target_below(const OrderModel& model, Time value);
+[[nodiscard]] Target target_below(const ExactModel& model, Time value);
 
 enum class Reasoning : std::uint8_t { kArcs, kAll };
 

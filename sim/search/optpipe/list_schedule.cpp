@@ -34,11 +34,11 @@ Time TimedOrder::span() const {
   return longest;
 }
 
-bool ListScheduler::covers(const Instance& instance) {
+bool RoomScheduler::covers(const Instance& instance) {
   return !instance.pipeline.bidirectional() && instance.pipeline.max_slices() == 1;
 }
 
-ListScheduler::ListScheduler(const Instance& instance)
+RoomScheduler::RoomScheduler(const Instance& instance)
     : instance_(instance),
       stages_(instance.pipeline.stages),
       microbatches_(instance.pipeline.microbatches),
@@ -82,7 +82,7 @@ ListScheduler::ListScheduler(const Instance& instance)
 /// One run: the state of every device and stage.
 class ListRun {
  public:
-  ListRun(const ListScheduler& costs, const ListRule& rule)
+  ListRun(const RoomScheduler& costs, const RoomRule& rule)
       : c_(costs),
         rule_(rule),
         next_f_(slot(c_.stages_), 0),
@@ -309,8 +309,8 @@ class ListRun {
     }
   }
 
-  const ListScheduler& c_;
-  const ListRule& rule_;
+  const RoomScheduler& c_;
+  const RoomRule& rule_;
   std::vector<std::int32_t> next_f_, next_b_;                                  // [S]
   std::vector<Time> end_f_, end_b_;                                            // [S * M]
   std::vector<std::vector<std::pair<std::int32_t, std::int32_t>>> waiting_w_;  // [P]
@@ -322,7 +322,7 @@ class ListRun {
   TimedOrder order_;
 };
 
-std::optional<TimedOrder> ListScheduler::run(const ListRule& rule) const {
+std::optional<TimedOrder> RoomScheduler::run(const RoomRule& rule) const {
   return ListRun(*this, rule).run();
 }
 

@@ -32,7 +32,7 @@ struct TimedOrder {
 };
 
 /// Parameters of one order.
-struct ListRule {
+struct RoomRule {
   std::vector<Bytes> room;                  ///< [P] bytes of activations a device may hold at once
   std::vector<std::int32_t> delay_w;        ///< [P] 0: W right after B; 1 to 5: W where a gap of at
                                             ///< least (5 - delay_w) / 4 of its length opens
@@ -41,20 +41,20 @@ struct ListRule {
   std::vector<std::int32_t> recomputed;
   std::int32_t group = 1;  ///< micro-batches per group
 
-  friend bool operator==(const ListRule&, const ListRule&) = default;
+  friend bool operator==(const RoomRule&, const RoomRule&) = default;
 };
 
 /// Costs of one instance, laid out for many runs.
-class ListScheduler {
+class RoomScheduler {
  public:
   /// `instance` outlives this. covers(instance) must hold.
-  explicit ListScheduler(const Instance& instance);
+  explicit RoomScheduler(const Instance& instance);
 
   /// One direction, one slice per micro-batch; its times are exact in latency mode.
   [[nodiscard]] static bool covers(const Instance& instance);
 
   /// Nothing if the rule's room does not suffice to run to the end. Deterministic.
-  [[nodiscard]] std::optional<TimedOrder> run(const ListRule& rule) const;
+  [[nodiscard]] std::optional<TimedOrder> run(const RoomRule& rule) const;
 
   /// Of a device, bytes: its smallest activation, all of them, and what a rule's room has to hold
   /// free for its later stages.

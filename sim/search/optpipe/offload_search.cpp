@@ -22,7 +22,7 @@ namespace stagecraft::search {
 namespace {
 
 constexpr std::size_t kKept = 4;      // rules that are developed further
-constexpr int kLongestDelayW = 5;     // ListRule::delay_w
+constexpr int kLongestDelayW = 5;     // RoomRule::delay_w
 constexpr std::uint64_t kGiveUp = 4;  // part of the budget without a gain that ends a phase
 
 std::size_t slot(std::int32_t index) {
@@ -30,7 +30,7 @@ std::size_t slot(std::int32_t index) {
 }
 
 struct Found {
-  ListRule rule;
+  RoomRule rule;
   Time value = 0;
 };
 
@@ -44,7 +44,7 @@ class Search {
         planner_(instance, CopyLengths::kShared, options.offload_open),
         span_(options.objective == Objective::kSpan ||
               (options.objective != Objective::kMakespan && instance.costs.post_validation)) {
-    if (ListScheduler::covers(instance)) {
+    if (RoomScheduler::covers(instance)) {
       scheduler_.emplace(instance);
     }
   }
@@ -130,7 +130,7 @@ class Search {
     return true;
   }
 
-  [[nodiscard]] std::optional<TimedOrder> run_rule(const ListRule& rule) {
+  [[nodiscard]] std::optional<TimedOrder> run_rule(const RoomRule& rule) {
     spend();
     std::optional<TimedOrder> order = scheduler_->run(rule);
     if (order && instance_.costs.communication != Communication::kLatency) {
@@ -150,7 +150,7 @@ class Search {
   }
 
   /// Shrinks rooms until copies suffice.
-  void shrink_rooms(ListRule rule) {
+  void shrink_rooms(RoomRule rule) {
     std::vector<bool> short_devices(slot(instance_.pipeline.devices), false);
     while (!done()) {
       const std::optional<TimedOrder> order = run_rule(rule);
@@ -188,7 +188,7 @@ class Search {
   void first_rules() {
     const Pipeline& pipeline = instance_.pipeline;
     const std::int32_t P = pipeline.devices;
-    ListRule rule;
+    RoomRule rule;
     rule.recomputed.assign(slot(pipeline.stages), 0);
     for (std::int32_t d = 0; d < P; ++d) {
       rule.room.push_back(scheduler_->all_units(d) + scheduler_->reserve(d));
@@ -216,8 +216,8 @@ class Search {
     }
   }
 
-  [[nodiscard]] ListRule changed(const ListRule& rule) {
-    ListRule next = rule;
+  [[nodiscard]] RoomRule changed(const RoomRule& rule) {
+    RoomRule next = rule;
     const auto changes = random_.uniform(1, 3);
     for (std::int64_t i = 0; i < changes; ++i) {
       change(next);
@@ -225,7 +225,7 @@ class Search {
     return next;
   }
 
-  void change(ListRule& rule) {
+  void change(RoomRule& rule) {
     const Pipeline& pipeline = instance_.pipeline;
     const auto device = static_cast<std::int32_t>(random_.uniform(0, pipeline.devices - 1));
     const auto d = slot(device);
@@ -262,7 +262,7 @@ class Search {
       const std::uint64_t until = spent_ + share;
       std::uint64_t gained = spent_;
       while (spent_ < until && spent_ - gained < share / kGiveUp + 64 && !done()) {
-        ListRule next = changed(found.rule);
+        RoomRule next = changed(found.rule);
         const std::optional<TimedOrder> order = run_rule(next);
         if (!order || value(*order) > found.value) {
           continue;
@@ -338,7 +338,7 @@ class Search {
   Random random_;
   CopyPlanner planner_;
   bool span_;  // the span stands for the objective, otherwise the makespan
-  std::optional<ListScheduler> scheduler_;
+  std::optional<RoomScheduler> scheduler_;
   std::optional<ScoredPlan> best_;
   std::optional<TimedOrder> best_order_;  // compute ops of the best plan with planned copies
   Time best_order_value_ = 0;

@@ -141,8 +141,8 @@ TEST_SUITE("search") {
       const auto V = static_cast<std::int32_t>(random.uniform(1, 3));
       Instance instance =
           offload_instance(P, V, static_cast<std::int32_t>(random.uniform(1, 9)), 1000, 5);
-      const ListScheduler scheduler(instance);
-      ListRule rule;
+      const RoomScheduler scheduler(instance);
+      RoomRule rule;
       rule.group = static_cast<std::int32_t>(random.uniform(1, instance.pipeline.microbatches));
       for (std::int32_t d = 0; d < P; ++d) {
         rule.room.push_back(100 * (V + random.uniform(0, 6)));
