@@ -397,7 +397,9 @@ constexpr KeySpec kKeys[] = {
      .axis = KeyAxis::kValue,
      .depth = 1,
      .default_value = "all",
-     .help = "Names of the registered schedules to start from, or all."},
+     .help = "Names of the registered schedules to start from, or all. One of both directions "
+             "among them, or costs.overlapped, opens bidirectional pipelines too, where the "
+             "placement is open."},
     {.path = "search.recompute",
      .type = KeyType::kFlag,
      .default_value = "true if memory.stage_input is given",

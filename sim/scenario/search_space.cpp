@@ -24,7 +24,9 @@ constexpr std::int32_t kMostChunksOfLayers = 32;
 /// is open, and what may be chosen.
 struct Base {
   Scenario scenario;
-  bool pieces = false;  ///< the layers are pieces of stages
+  Pipeline pipeline;                    ///< where a search begins
+  std::vector<std::int32_t> partition;  ///< of its stages; empty without layers
+  bool pieces = false;                  ///< the layers are pieces of stages
   bool partition_open = false, placement_open = false, chunks_open = false;
   std::int32_t most_chunks = 1;
 };
@@ -38,40 +40,40 @@ bool equal_parts(std::span<const std::int32_t> partition) {
 std::string misfit(const Base& base, std::span<const std::int32_t> partition,
                    const Pipeline& pipeline) {
   const Scenario& scenario = base.scenario;
-  const std::int32_t layers = scenario.layers ? scenario.layers->count() : scenario.pipeline.stages;
+  const std::int32_t layers = scenario.layers ? scenario.layers->count() : base.pipeline.stages;
   const auto stages = static_cast<std::int32_t>(partition.size());
   const bool whole = std::all_of(partition.begin(), partition.end(), [](auto n) { return n > 0; });
   if (!whole || std::accumulate(partition.begin(), partition.end(), std::int64_t{0}) != layers) {
     return fmt::format("the partition does not cut {} layers into {} stages of at least one each",
                        layers, stages);
   }
-  if (stages != scenario.pipeline.stages && !base.chunks_open) {
-    return fmt::format("the scenario states {} stages, not {}", scenario.pipeline.stages, stages);
+  if (stages != base.pipeline.stages && !base.chunks_open) {
+    return fmt::format("the scenario states {} stages, not {}", base.pipeline.stages, stages);
   }
   if (pipeline.chunks() > base.most_chunks) {
     return fmt::format("{} stages on one device, more than the {} of search.chunks",
                        pipeline.chunks(), base.most_chunks);
   }
   if (!base.partition_open) {
-    if (stages == scenario.pipeline.stages && scenario.layers &&
-        !std::ranges::equal(partition, scenario.partition)) {
+    if (stages == base.pipeline.stages && scenario.layers &&
+        !std::ranges::equal(partition, base.partition)) {
       return "the scenario states another partition";
     }
     if (base.pieces && !equal_parts(partition)) {
       return "stages without layers are cut into equal pieces only";
     }
   }
-  const bool same_stages = stages == scenario.pipeline.stages;
+  const bool same_stages = stages == base.pipeline.stages;
   if (!base.placement_open &&
-      (same_stages ? pipeline.device_of_stage != scenario.pipeline.device_of_stage
-                   : pipeline.placement != scenario.pipeline.placement)) {
-    return fmt::format("the scenario states placement {}", to_string(scenario.pipeline.placement));
+      (same_stages ? pipeline.device_of_stage != base.pipeline.device_of_stage
+                   : pipeline.placement != base.pipeline.placement)) {
+    return fmt::format("the scenario states placement {}", to_string(base.pipeline.placement));
   }
   return {};
 }
 
 Result<Pipeline> pipeline_on(const Base& base, std::span<const std::int32_t> device_of_stage) {
-  const Pipeline& stated = base.scenario.pipeline;
+  const Pipeline& stated = base.pipeline;
   if (std::ranges::equal(device_of_stage, stated.device_of_stage)) {
     return stated;
   }
@@ -120,7 +122,7 @@ Result<Start> make_start(const Base& base, std::string_view schedule) {
   if (!shape) {
     return shape.failures();
   }
-  if (shape->pipeline.bidirectional() != scenario.pipeline.bidirectional()) {
+  if (shape->pipeline.bidirectional() != base.pipeline.bidirectional()) {
     return bad_input(fmt::format("schedule {} is for pipelines that are {}bidirectional", schedule,
                                  shape->pipeline.bidirectional() ? "" : "not "));
   }
@@ -143,11 +145,32 @@ Result<Start> make_start(const Base& base, std::string_view schedule) {
   return start;
 }
 
-/// Decides what is open and cuts stages into pieces where their number is.
-Base make_base(Scenario scenario) {
+/// As many pieces of every stage as make 1 and 2 chunks per device, the stated number and the
+/// largest equal.
+void cut_into_pieces(Base& base) {
+  const std::int32_t stated = base.scenario.pipeline.chunks();
+  const std::int32_t chunks =
+      std::lcm(stated, std::lcm(base.most_chunks, std::min(base.most_chunks, 2)));
+  base.scenario = with_pieces(base.scenario, chunks / stated);
+  base.pieces = true;
+}
+
+/// Decides what is open and cuts stages into pieces where their number is. `doubled`: the pipeline
+/// is made bidirectional where it is not.
+Result<Base> make_base(Scenario scenario, bool doubled) {
   Base base;
   const SearchChoices& search = scenario.search;
-  const Pipeline& pipeline = scenario.pipeline;
+  base.pipeline = scenario.pipeline;
+  if (doubled && !base.pipeline.bidirectional()) {
+    Result<Pipeline> both = make_pipeline(base.pipeline.devices, 1, base.pipeline.microbatches,
+                                          PlacementKind::kBidirectional);
+    if (!both) {
+      return both.failures();
+    }
+    both->slices = base.pipeline.slices;
+    base.pipeline = std::move(*both);
+  }
+  const Pipeline& pipeline = base.pipeline;
   const bool bidirectional = pipeline.bidirectional();
   base.placement_open = !bidirectional && search.placement.value_or(!scenario.placement_stated);
   const bool named = pipeline.placement != PlacementKind::kExplicit;
@@ -163,16 +186,20 @@ Base make_base(Scenario scenario) {
                                           std::max(kMostChunksOfLayers, pipeline.chunks()));
     base.most_chunks = search.chunks.value_or(usual);
   }
-  if (base.chunks_open && !scenario.layers) {
-    // As many pieces as make 1 and 2 chunks per device, the stated number and the largest equal.
-    const std::int32_t chunks =
-        std::lcm(pipeline.chunks(), std::lcm(base.most_chunks, std::min(base.most_chunks, 2)));
-    scenario = with_pieces(scenario, chunks / pipeline.chunks());
-    base.pieces = true;
-  }
-  scenario.placement_stated = !base.placement_open;
-  scenario.chunks_stated = !base.chunks_open;
+  const bool cut = base.chunks_open && !scenario.layers;
+  // A doubled pipeline is the shape that its schedules ask for, where none is stated.
+  const bool shape_open = base.placement_open || (bidirectional && doubled);
   base.scenario = std::move(scenario);
+  if (cut) {
+    cut_into_pieces(base);
+  }
+  base.scenario.chunks_stated = !base.chunks_open && !(bidirectional && doubled);
+  base.scenario.placement_stated = !shape_open;
+  Result<std::vector<std::int32_t>> partition = partition_for(base.scenario, base.pipeline);
+  if (!partition) {
+    return partition.failures();
+  }
+  base.partition = std::move(*partition);
   return base;
 }
 
@@ -199,7 +226,7 @@ Problem make_problem(const std::shared_ptr<const Base>& base) {
   problem.devices = scenario.pipeline.devices;
   problem.microbatches = scenario.pipeline.microbatches;
   problem.layers = search_layers(scenario);
-  problem.uniform = uniform_costs_of(scenario);
+  problem.uniform = uniform_costs_of(scenario) && !base->pipeline.bidirectional();
   problem.split_backward = costs.split_backward;
   problem.speed = scenario.speed;
   problem.partition_open = base->partition_open;
@@ -212,10 +239,9 @@ Problem make_problem(const std::shared_ptr<const Base>& base) {
   problem.offload_open =
       costs.offload_given && search.offload.value_or(!costs.memory.capacity.empty());
   problem.most_chunks = base->most_chunks;
-  problem.partition = scenario.layers ? scenario.partition
-                                      : std::vector<std::int32_t>(
-                                            static_cast<std::size_t>(scenario.pipeline.stages), 1);
-  problem.device_of_stage = scenario.pipeline.device_of_stage;
+  problem.partition = base->partition;
+  problem.partition.resize(static_cast<std::size_t>(base->pipeline.stages), 1);
+  problem.device_of_stage = base->pipeline.device_of_stage;
   problem.schedules = start_names(scenario, problem.schedule_open);
   problem.instance = [base](std::span<const std::int32_t> partition,
                             std::span<const std::int32_t> device_of_stage) {
@@ -223,6 +249,24 @@ Problem make_problem(const std::shared_ptr<const Base>& base) {
   };
   problem.start = [base](std::string_view schedule) { return make_start(*base, schedule); };
   return problem;
+}
+
+/// True if pipelines of both directions are part of the space although none is stated: one of their
+/// schedules is named, or overlapped pairs, which those are made for, have a cost of their own.
+bool may_be_doubled(const Scenario& scenario) {
+  const SearchChoices& search = scenario.search;
+  const Pipeline& pipeline = scenario.pipeline;
+  const bool open = search.placement.value_or(!scenario.placement_stated) &&
+                    !pipeline.bidirectional() && pipeline.devices > 1 &&
+                    pipeline.microbatches > 1 &&
+                    (scenario.layers || pipeline.stages == pipeline.devices) &&
+                    (!scenario.chunks_stated || pipeline.stages == pipeline.devices);
+  if (!open || search.schedules.empty()) {
+    return open && scenario.costs.overlapped_given && search.schedule.value_or(true);
+  }
+  return std::any_of(search.schedules.begin(), search.schedules.end(), [](const auto& name) {
+    return find_generator(name)->placement == PlacementKind::kBidirectional;
+  });
 }
 
 class ScenarioSpace final : public search::Space {
@@ -236,6 +280,9 @@ class ScenarioSpace final : public search::Space {
     };
     add("pipeline.devices", scenario.search.devices, scenario.pipeline.devices);
     add("pipeline.microbatches", scenario.search.microbatches, scenario.pipeline.microbatches);
+    if (may_be_doubled(scenario)) {
+      coordinates_.push_back({"pipeline.bidirectional", {0, 1}});
+    }
   }
 
   [[nodiscard]] std::span<const search::Coordinate> coordinates() const override {
@@ -249,6 +296,7 @@ class ScenarioSpace final : public search::Space {
     }
     const Scenario* scenario = &scenario_;
     std::int32_t microbatches = scenario_.pipeline.microbatches;
+    bool doubled = false;
     for (std::size_t k = 0; k < point.size(); ++k) {
       const auto index = static_cast<std::size_t>(point[k]);
       if (index >= coordinates_[k].values.size()) {
@@ -256,6 +304,8 @@ class ScenarioSpace final : public search::Space {
       }
       if (coordinates_[k].name == "pipeline.devices") {
         scenario = &scenario_.of_devices[index];
+      } else if (coordinates_[k].name == "pipeline.bidirectional") {
+        doubled = index == 1;
       } else {
         microbatches = static_cast<std::int32_t>(coordinates_[k].values[index]);
       }
@@ -264,7 +314,11 @@ class ScenarioSpace final : public search::Space {
     if (!here) {
       return here.failures();
     }
-    return make_problem(std::make_shared<const Base>(make_base(std::move(*here))));
+    Result<Base> base = make_base(std::move(*here), doubled);
+    if (!base) {
+      return base.failures();
+    }
+    return make_problem(std::make_shared<const Base>(std::move(*base)));
   }
 
  private:

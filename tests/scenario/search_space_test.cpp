@@ -170,8 +170,8 @@ TEST_SUITE("scenario") {
   }
 
   TEST_CASE("the same work in other numbers of micro-batches, on other numbers of devices") {
-    const Scenario scenario = read(kLayers,
-             {"search={microbatches: [2, 4, 8], devices: [2, 3]}", "memory.resident=3"});
+    const Scenario scenario =
+        read(kLayers, {"search={microbatches: [2, 4, 8], devices: [2, 3]}", "memory.resident=3"});
     const std::unique_ptr<search::Space> space = space_of(scenario);
     REQUIRE(space->coordinates().size() == 2);
     CHECK(space->coordinates()[0].name == "pipeline.devices");
@@ -204,6 +204,36 @@ TEST_SUITE("scenario") {
     REQUIRE(start.ok());
     CHECK(start->instance.pipeline.bidirectional());
     CHECK_FALSE(problem.start("1f1b").ok());
+  }
+
+  TEST_CASE("both directions are a point of their own where pairs cost something") {
+    const Scenario scenario = read(kOpen, {"costs.overlapped=1900"});
+    const std::unique_ptr<search::Space> space = space_of(scenario);
+    REQUIRE(space->coordinates().size() == 1);
+    CHECK(space->coordinates()[0].name == "pipeline.bidirectional");
+    const search::Problem one = problem_of(scenario, {0});
+    CHECK_FALSE(one.start("dualpipe").ok());
+    CHECK(one.start("dualpipev").ok());
+    const search::Problem both = problem_of(scenario, {1});
+    CHECK_FALSE(both.uniform);
+    CHECK_FALSE(both.start("zbv").ok());
+    const Result<search::Start> start = both.start("dualpipe");
+    REQUIRE(start.ok());
+    const Result<PreparedRun> run = prepare(scenario, "dualpipe", Recut::kOpenOnly);
+    REQUIRE(run.ok());
+    CHECK(text_of(run->pipeline, run->costs) ==
+          text_of(start->instance.pipeline, start->instance.costs));
+    CHECK(both.instance(both.partition, both.device_of_stage)->pipeline.bidirectional());
+
+    const Scenario layers = read(kLayers, {"search.schedules=[chimera, zb-h1]"});
+    const search::Problem cut = problem_of(layers, {1});
+    const Result<search::Start> chimera = cut.start("chimera");
+    REQUIRE(chimera.ok());
+    CHECK(chimera->instance.costs.memory.resident ==
+          prepare(layers, "chimera", Recut::kOpenOnly)->costs.memory.resident);
+    const std::vector<std::int32_t> other = {2, 5};
+    CHECK(cut.instance(other, cut.device_of_stage).ok());
+    CHECK(space_of(read(kLayers))->coordinates().empty());
   }
 
   TEST_CASE("a plan is a scenario with the same times") {

@@ -19,7 +19,9 @@ namespace stagecraft {
 /// the problem are then pieces of stages, and unless search.partition is true every stage holds as
 /// many of them (partition_open is false, chunks_open true).
 ///
-/// A bidirectional pipeline, stated or implied by the stated schedule, stays one.
+/// A bidirectional pipeline, stated or implied by the stated schedule, stays one. Where the
+/// placement is open, and search.schedules names a schedule of both directions or costs.overlapped
+/// is given, `pipeline.bidirectional` (0, 1) is a further coordinate.
 ///
 /// Fails (bad input) if the scenario gives no costs.
 [[nodiscard]] Result<std::unique_ptr<search::Space>> make_search_space(const Scenario& scenario);
