@@ -1,7 +1,10 @@
 // A finished search in words.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "report/format.hpp"
+#include "report/words.hpp"
 #include "stagecraft/core/text.hpp"
 #include "stagecraft/report/search_report.hpp"
 
@@ -72,6 +75,47 @@ std::string effort_text(const SearchReport& report) {
   return text;
 }
 
+/// What a device idles, and for what it waits longest.
+std::string idle_cell(const Evaluation& e, std::size_t device,
+                      const std::vector<report::Wait>& waits) {
+  const DeviceEvaluation& figures = e.devices[device];
+  const auto share =
+      static_cast<double>(figures.idle) / static_cast<double>(std::max<Time>(e.makespan, 1));
+  const auto longest = std::find_if(waits.begin(), waits.end(), [&](const report::Wait& wait) {
+    return wait.device == static_cast<std::int32_t>(device);
+  });
+  return longest == waits.end() ? std::string("never idle")
+                                : fmt::format("{}, most of it {}", report::percent_text(share),
+                                              report::wait_text(*longest));
+}
+
+std::string device_table(const SearchReport& report) {
+  constexpr std::size_t kMostRows = 16;
+  if (!report.best || !report.start || !has_timeline(*report.best) ||
+      !has_timeline(*report.start)) {
+    return {};
+  }
+  const Evaluation& now = report.best->evaluation;
+  const Evaluation& then = report.start->evaluation;
+  const std::vector<report::Wait> waits_now = report::waits(now);
+  const std::vector<report::Wait> waits_then = report::waits(then);
+  report::TextTable table({false, true, true});
+  table.add_row({"device", fmt::format("idle under {}", report.start->schedule), "idle now"});
+  const std::size_t devices = std::min(now.devices.size(), then.devices.size());
+  for (std::size_t d = 0; d < std::min(devices, kMostRows); ++d) {
+    table.add_row(
+        {std::to_string(d), idle_cell(then, d, waits_then), idle_cell(now, d, waits_now)});
+  }
+  std::string text = "\n" + table.str();
+  if (text.back() != '\n') {
+    text += '\n';
+  }
+  if (devices > kMostRows) {
+    text += fmt::format("and {} more devices, see --json\n", devices - kMostRows);
+  }
+  return text;
+}
+
 std::string front_table(const SearchReport& report) {
   const SearchResult& r = report.result;
   report::TextTable table({true, false, false, false, true});
@@ -128,6 +172,7 @@ std::string describe_search(const SearchReport& report) {
       text += fmt::format("  {}\n", sentence);
     }
   }
+  text += device_table(report);
   if (r.front.size() > 1) {
     text += front_table(report);
   }

@@ -52,8 +52,8 @@ int run_merge(const Arguments& arguments) {
     }
     return fail(problems);
   }
-  if (const int status = check_search_outputs(arguments); status != kDone) {
-    return status;
+  if (const Diagnostics failures = search_output_failures(arguments); !failures.empty()) {
+    return fail(failures);
   }
   const Result<SearchReport> report = make_report(*merged, 1, std::nullopt);
   return report ? write_report(arguments, *merged, *report) : fail(report.failures());

@@ -38,9 +38,9 @@ bool output_is_taken(const Arguments& arguments) {
          arguments.svg == "-";
 }
 
-int check_outputs(std::initializer_list<std::string_view> paths) {
+Diagnostics output_failures(std::span<const std::string_view> paths) {
   if (std::count(paths.begin(), paths.end(), "-") > 1) {
-    return fail({bad_input("two results on standard output, expected one `-` at most")});
+    return {bad_input("two results on standard output, expected one `-` at most")};
   }
   Diagnostics failures;
   for (const std::string_view path : paths) {
@@ -49,6 +49,11 @@ int check_outputs(std::initializer_list<std::string_view> paths) {
       failures.insert(failures.end(), wrong.begin(), wrong.end());
     }
   }
+  return failures;
+}
+
+int check_outputs(std::initializer_list<std::string_view> paths) {
+  const Diagnostics failures = output_failures({paths.begin(), paths.size()});
   return failures.empty() ? kDone : fail(failures);
 }
 

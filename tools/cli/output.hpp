@@ -20,6 +20,9 @@ namespace stagecraft::cli {
 /// it can be piped.
 [[nodiscard]] bool output_is_taken(const Arguments& arguments);
 
+/// Why `paths` ("": none, "-": standard output) cannot all be written; empty if they can.
+[[nodiscard]] Diagnostics output_failures(std::span<const std::string_view> paths);
+
 /// Whether all of `paths` ("": none, "-": standard output) can be written, so that nothing is run
 /// in vain. Returns 0 or an exit status, with everything wrong printed.
 [[nodiscard]] int check_outputs(std::initializer_list<std::string_view> paths);

@@ -39,6 +39,11 @@ Result<Setup> set_up(const Arguments& arguments) {
   if (!space) {
     return space.failures();
   }
+  if (!options->resume.empty()) {
+    if (const Result<std::string> text = read_file(options->resume); !text) {
+      return text.failures();
+    }
+  }
   return Setup{std::move(*scenario), std::move(*space), std::move(*options)};
 }
 
@@ -111,6 +116,20 @@ Result<search::SearchResult> watch_search(Setup& setup, search::Transport& trans
   return result;
 }
 
+/// Tells the processes of a search whether one of them cannot begin, so that none waits for it.
+/// The first one's failures are printed once.
+bool all_can_begin(search::Transport& transport, const Diagnostics& failures) {
+  for (const std::string& text : transport.all_gather(to_string(failures))) {
+    if (!text.empty()) {
+      if (transport.rank() == 0) {
+        fmt::print(stderr, "{}", text);
+      }
+      return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 int run_search(const Arguments& arguments) {
@@ -118,23 +137,19 @@ int run_search(const Arguments& arguments) {
   if (!transport) {
     return fail(transport.failures());
   }
-  const bool speaks = (*transport)->rank() == 0;
-  const auto refuse = [speaks](const Diagnostics& failures) {
-    return speaks ? fail(failures) : kBadInput;
-  };
   Result<Setup> setup = set_up(arguments);
-  if (!setup) {
-    return refuse(setup.failures());
+  const bool speaks = (*transport)->rank() == 0;
+  Diagnostics failures = setup ? Diagnostics{} : setup.failures();
+  if (setup && speaks) {
+    failures = search_output_failures(arguments);
   }
-  if (speaks) {
-    if (const int status = check_search_outputs(arguments); status != kDone) {
-      return status;
-    }
+  if (!all_can_begin(**transport, failures)) {
+    return kBadInput;
   }
   const Interrupt interrupt;
   Result<search::SearchResult> result = watch_search(*setup, **transport);
   if (!result) {
-    return refuse(result.failures());
+    return speaks ? fail(result.failures()) : kBadInput;
   }
   if (!speaks) {
     return result->found ? kDone : kInfeasible;

@@ -1,5 +1,6 @@
 #include "search_outputs.hpp"
 
+#include <array>
 #include <functional>
 #include <ostream>
 #include <tuple>
@@ -122,9 +123,15 @@ Result<SearchReport> make_report(const SearchPart& part, std::int32_t processes,
   return report;
 }
 
-int check_search_outputs(const Arguments& arguments) {
-  return check_outputs({arguments.search.out, arguments.json, arguments.trace, arguments.html,
-                        arguments.svg, arguments.search.part, arguments.search.checkpoint});
+Diagnostics search_output_failures(const Arguments& arguments) {
+  const std::array<std::string_view, 7> paths = {arguments.search.out,
+                                                 arguments.json,
+                                                 arguments.trace,
+                                                 arguments.html,
+                                                 arguments.svg,
+                                                 arguments.search.part,
+                                                 arguments.search.checkpoint};
+  return output_failures(paths);
 }
 
 int write_report(const Arguments& arguments, const SearchPart& part, const SearchReport& report) {

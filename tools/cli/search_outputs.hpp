@@ -25,7 +25,7 @@ namespace stagecraft::cli {
 [[nodiscard]] int write_report(const Arguments& arguments, const SearchPart& part,
                                const SearchReport& report);
 
-/// Whether all files that were named can be written. Returns 0 or an exit status.
-[[nodiscard]] int check_search_outputs(const Arguments& arguments);
+/// Why the files that were named cannot all be written; empty if they can.
+[[nodiscard]] Diagnostics search_output_failures(const Arguments& arguments);
 
 }  // namespace stagecraft::cli

@@ -26,15 +26,20 @@ bool is_set(const char* variable) {
   return std::getenv(variable) != nullptr;  // NOLINT(concurrency-mt-unsafe)
 }
 
+/// Open MPI, MPICH and Intel MPI, PMIx; srun sets the number of tasks also in a batch script,
+/// where there is no step yet, and then starts one process.
+bool one_of_several() {
+  return number_of("OMPI_COMM_WORLD_SIZE") > 1 || number_of("PMI_SIZE") > 1 ||
+         number_of("PMIX_RANK") > 0 ||
+         (number_of("SLURM_STEP_NUM_TASKS") > 1 && is_set("SLURM_PROCID") &&
+          is_set("SLURM_STEP_ID"));
+}
+
 }  // namespace
 
 bool started_by_mpi() {
-  // Open MPI, MPICH and Intel MPI, PMIx; srun sets the number of tasks also in a batch script,
-  // where there is no step yet, and then starts one process.
-  return number_of("OMPI_COMM_WORLD_SIZE") > 1 || number_of("PMI_SIZE") > 1 ||
-         is_set("PMIX_RANK") ||
-         (number_of("SLURM_STEP_NUM_TASKS") > 1 && is_set("SLURM_PROCID") &&
-          is_set("SLURM_STEP_ID"));
+  // PMIx does not say how many processes there are before it is initialized.
+  return one_of_several() || is_set("PMIX_RANK");
 }
 
 Result<std::unique_ptr<search::Transport>> open_transport(bool asked) {
@@ -44,6 +49,9 @@ Result<std::unique_ptr<search::Transport>> open_transport(bool asked) {
 #ifdef STAGECRAFT_HAVE_MPI
   return make_mpi_transport();
 #else
+  if (!asked && !one_of_several()) {
+    return std::make_unique<search::Transport>();
+  }
   return bad_input("this program was built without MPI, and one of several processes of an MPI job",
                    "build it with -DSTAGECRAFT_WITH_MPI=ON, or use --shard i/N and `stagecraft "
                    "merge`");
