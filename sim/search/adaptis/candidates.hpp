@@ -10,7 +10,7 @@
 namespace stagecraft::search::adaptis {
 
 /// Best first by rank; at least options.per_count of every stage count, options.sim_k together
-/// where those leave room. `stop` is asked between stage counts.
+/// where those leave room.
 [[nodiscard]] std::vector<Shape> ranked_candidates(const Problem& problem, const Options& options,
                                                    std::uint64_t seed);
 

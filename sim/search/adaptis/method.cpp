@@ -1,9 +1,10 @@
 // Method `adaptis`: AdaPtis / OctoPipe (Guo et al., "AdaPtis: reducing pipeline bubbles with
 // adaptive pipeline parallelism on heterogeneous models", 2509.23722) as a search method.
 //
-// Three rounds. First shapes: the even partition and v1's two heuristics. Candidates: the best few
+// Four rounds. First shapes: the even partition and v1's two heuristics. Candidates: the best few
 // (partition, placement) pairs by rank are simulated, in kShares jobs. Tuner: the bubble-driven
-// tuner from the best shape so far and, as in the paper, from the even partition. With option
+// tuner from the best shape so far and, as in the paper, from the even partition. Local search: on
+// the placement of the best shape, as in a later version of the authors' code. With option
 // `baseline`, one round of one job that gives the plan of that baseline.
 #include <algorithm>
 #include <memory>
@@ -16,6 +17,7 @@
 
 #include "baselines.hpp"
 #include "candidates.hpp"
+#include "local_search.hpp"
 #include "options.hpp"
 #include "performance.hpp"
 #include "search/all.hpp"
@@ -28,7 +30,7 @@ namespace {
 
 constexpr std::size_t kShares = 8;
 
-enum Round : int { kFirst, kCandidates, kTuner, kDone };
+enum Round : int { kFirst, kCandidates, kTuner, kLocal, kDone };
 
 // A shape and how good it was, as it goes between rounds.
 struct Mark {
@@ -113,6 +115,8 @@ class AdaptisMethod final : public Method {
         return std::min(kShares, candidates_.size());
       case kTuner:
         return starts().size();
+      case kLocal:
+        return kLocalSearches;
       default:
         return 0;
     }
@@ -125,6 +129,9 @@ class AdaptisMethod final : public Method {
     }
     if (round_ == kTuner) {
       return tune(starts()[job], simulator);
+    }
+    if (round_ == kLocal) {
+      return search_locally(job, simulator);
     }
     return simulate_all(first_, "adaptis: first shape", simulator);
   }
@@ -177,7 +184,10 @@ class AdaptisMethod final : public Method {
       }
       round_ = candidates_.empty() ? kTuner : kCandidates;
     }
-    if (round_ == kTuner && (!options_.tuner || starts().empty())) {
+    if (round_ == kTuner && !options_.tuner) {
+      round_ = kLocal;
+    }
+    if (round_ == kLocal && (!best_ || !local_search_applies(problem_, options_))) {
       round_ = kDone;
     }
   }
@@ -193,9 +203,10 @@ class AdaptisMethod final : public Method {
           std::int64_t{options_.per_count}, std::int64_t{options_.exempt_trials},
           std::int64_t{options_.iterations}, std::int64_t{options_.patience},
           std::int64_t{options_.neighbours}, std::int64_t{options_.weight_trials},
-          std::int64_t{options_.irregular}, std::int64_t{options_.rank_by_device},
-          std::int64_t{options_.candidates}, std::int64_t{options_.tuner},
-          std::int64_t{options_.embedding}, std::int64_t{options_.head}}) {
+          std::int64_t{options_.local_ops}, std::int64_t{options_.irregular},
+          std::int64_t{options_.rank_by_device}, std::int64_t{options_.candidates},
+          std::int64_t{options_.tuner}, std::int64_t{options_.embedding},
+          std::int64_t{options_.head}}) {
       hash.add(value);
     }
     const Layers& layers = problem_.layers;
@@ -255,6 +266,16 @@ class AdaptisMethod final : public Method {
       simulator.context().found(to_plan(trial, fmt::format("adaptis: tuned {}", to_string(phase))));
     });
     return result_of(tuner.tune(*std::move(start)), "adaptis: tuned");
+  }
+
+  [[nodiscard]] JobResult search_locally(std::size_t job, const Simulator& simulator) const {
+    constexpr std::string_view kOrigin = "adaptis: local search on placements";
+    return result_of(
+        search_placements(simulator, options_, best_->shape, job, seed_,
+                          [&](const Trial& trial) {
+                            simulator.context().found(to_plan(trial, std::string(kOrigin)));
+                          }),
+        kOrigin);
   }
 
   [[nodiscard]] static JobResult result_of(const std::optional<Trial>& best,

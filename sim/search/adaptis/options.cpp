@@ -32,6 +32,9 @@ constexpr OptionSpec kSpecs[] = {
      "moves of a layer without a new best after which the partition step ends"},
     {"neighbours", "shapes", "8", "1 to 1000", "neighbours that a placement step simulates"},
     {"weight_trials", "trials", "2000", "0 to 10000000", "moves of W that a scheduling step tries"},
+    {"local_ops", "million ops", "1", "0 to 1000000",
+     "ops that each of the six jobs of the local search on placements may schedule; 0: no local "
+     "search"},
     {"embedding", "layers", "auto", "auto | 0 | 1",
      "layers at the beginning that even partitions do not count; auto: the first if no other costs "
      "the same"},
@@ -137,6 +140,7 @@ Result<Options> read_options(const GeneratorOptions& given) {
   reader.number("patience", 1, 1'000'000, options.patience);
   reader.number("neighbours", 1, 1000, options.neighbours);
   reader.number("weight_trials", 0, 10'000'000, options.weight_trials);
+  reader.number("local_ops", 0, 1'000'000, options.local_ops);
   const auto end = [](std::size_t choice) {
     return choice == 2 ? -1 : static_cast<std::int32_t>(choice);
   };

@@ -26,6 +26,7 @@ struct Options {
   std::int32_t patience = 10;
   std::int32_t neighbours = 8;
   std::int32_t weight_trials = 2000;
+  std::int32_t local_ops = 1;   ///< millions of ops a job of the local search; 0: none
   std::int32_t embedding = -1;  ///< -1: find_ends
   std::int32_t head = -1;
 };

@@ -31,7 +31,7 @@ struct RankedPlacement {
                                                                 std::int32_t most_chunks,
                                                                 std::size_t beam, Random& random);
 
-/// Every placement that a transfer of one stage or a swap of two makes of this one.
+/// What a transfer of one stage or a swap of two makes of this placement, the best `beam` by proxy.
 [[nodiscard]] std::vector<RankedPlacement> neighbour_placements(
     const LayerLoads& layers, std::span<const Load> stages,
     const std::vector<std::int32_t>& device_of_stage, std::int32_t most_chunks, std::size_t beam);

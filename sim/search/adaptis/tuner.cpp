@@ -26,17 +26,22 @@ Time lightest_layer(const Layers& layers) {
   return least;
 }
 
-// Devices by load or by bubble ratio, from the one that should give to the one that should take.
-std::vector<std::int32_t> givers_first(const Performance& performance, bool by_load) {
+// How much a device should rather take a layer than give one: by load, what it computes less, or by
+// bubble ratio. All devices have the same total, so the ratio orders as the bubble does.
+Time room_of(const Performance& performance, std::int32_t device, bool by_load) {
+  const DeviceTimes& times = performance.devices[static_cast<std::size_t>(device)];
+  return by_load ? -times.compute : times.bubble();
+}
+
+// From the device with most room to that with least, or the other way round; equal ones by number.
+std::vector<std::int32_t> ranked_devices(const Performance& performance, bool by_load,
+                                         bool most_first) {
   std::vector<std::int32_t> order(performance.devices.size());
   std::iota(order.begin(), order.end(), 0);
-  const auto key = [&](std::int32_t d) {
-    const DeviceTimes& times = performance.devices[static_cast<std::size_t>(d)];
-    // All devices have the same total, so the bubble ratio orders as the bubble does; the load of
-    // a device is what it computes.
-    return by_load ? -times.compute : times.bubble();
-  };
-  std::ranges::stable_sort(order, {}, key);
+  std::ranges::stable_sort(order, {}, [&](std::int32_t d) {
+    const Time room = room_of(performance, d, by_load);
+    return most_first ? -room : room;
+  });
   return order;
 }
 
@@ -145,10 +150,14 @@ Tuner::Move Tuner::walk(const Trial& from, bool by_load) {
 }
 
 std::optional<Shape> Tuner::move_layer(const Trial& state, bool by_load) const {
-  const std::vector<std::int32_t> order = givers_first(state.performance, by_load);
-  for (std::size_t taker = order.size(); taker-- > 1;) {
-    for (std::size_t giver = 0; giver < taker; ++giver) {
-      if (auto shape = move_between(state.shape, order[giver], order[taker])) {
+  const Performance& performance = state.performance;
+  const std::vector<std::int32_t> givers = ranked_devices(performance, by_load, false);
+  for (const std::int32_t taker : ranked_devices(performance, by_load, true)) {
+    for (const std::int32_t giver : givers) {
+      if (room_of(performance, giver, by_load) >= room_of(performance, taker, by_load)) {
+        break;
+      }
+      if (auto shape = move_between(state.shape, giver, taker)) {
         return shape;
       }
     }

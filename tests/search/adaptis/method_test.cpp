@@ -105,11 +105,12 @@ TEST_SUITE("search") {
   TEST_CASE("adaptis: from scratch on nemotron-nano-v2-9B, not above the published plan") {
     const Problem problem =
         make_layer_problem(nemotron_layers(), {.devices = 4, .microbatches = 8});
-    const Outcome outcome = run(problem);
+    const Outcome outcome = run(problem, {{"local_ops", "0"}});
     CHECK(outcome.best.figures.feasible);
     CHECK(outcome.best.figures.makespan <= 89'870 * kTick);
     // The ranked candidates alone, without the tuner.
-    CHECK(run(problem, {{"phases", "candidates"}}).best.figures.makespan <= 89'870 * kTick);
+    CHECK(run(problem, {{"phases", "candidates"}, {"local_ops", "0"}}).best.figures.makespan <=
+          89'870 * kTick);
     CHECK(outcome.evaluations > 30);
   }
 
@@ -133,7 +134,8 @@ TEST_SUITE("search") {
         options.capacity.assign(static_cast<std::size_t>(devices), total * 3 / 2);
       }
       const Problem problem = make_layer_problem(layers, options);
-      const Outcome outcome = run(problem);
+      const GeneratorOptions no_local = {{"local_ops", "0"}};
+      const Outcome outcome = run(problem, no_local);
       REQUIRE_FALSE(outcome.plans.empty());
       for (const ScoredPlan& scored : outcome.plans) {
         CHECK(scored.figures.feasible);
@@ -147,7 +149,7 @@ TEST_SUITE("search") {
             generate("1f1b", {start->instance.pipeline, start->instance.costs, {}}).value();
         CHECK(outcome.best.figures.makespan <= measure(plain, start->instance.costs).makespan);
       }
-      const Outcome again = run(problem);
+      const Outcome again = run(problem, no_local);
       CHECK(again.evaluations == outcome.evaluations);
       CHECK(again.best.plan.schedule.ops == outcome.best.plan.schedule.ops);
       CHECK(again.best.plan.partition == outcome.best.plan.partition);
@@ -181,6 +183,22 @@ TEST_SUITE("search") {
     CHECK_FALSE(make(problem, {{"beam", "3"}})->restore(method->save()).empty());
     CHECK_FALSE(make(problem, {})->restore("adaptis 1 x 0 none").empty());
     CHECK_FALSE(make(problem, {})->restore("").empty());
+  }
+
+  TEST_CASE("adaptis: local search on placements only improves") {
+    Random random(14);
+    const Problem problem =
+        make_layer_problem(random_layers(random, 10), {.devices = 3, .microbatches = 3});
+    const Outcome without = run(problem, {{"local_ops", "0"}});
+    const Outcome with = run(problem, {{"local_ops", "1"}});
+    CHECK(with.evaluations > without.evaluations);
+    CHECK(with.best.figures.makespan <= without.best.figures.makespan);
+    bool searched = false;
+    for (const ScoredPlan& scored : with.plans) {
+      CHECK(scored.figures.feasible);
+      searched = searched || scored.plan.origin.find("local search") != std::string::npos;
+    }
+    CHECK(searched);
   }
 
   TEST_CASE("adaptis: what is stated stays as it is") {
