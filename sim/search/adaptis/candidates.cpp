@@ -142,6 +142,7 @@ std::vector<Shape> ranked_candidates(const Problem& problem, const Options& opti
   }
   sort(chosen);
   std::vector<Shape> shapes;
+  shapes.reserve(chosen.size());
   for (Ranked& ranked : chosen) {
     shapes.push_back(std::move(ranked.shape));
   }

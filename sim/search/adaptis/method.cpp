@@ -8,7 +8,6 @@
 // `baseline`, one round of one job that gives the plan of that baseline.
 #include <algorithm>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <sstream>
 #include <utility>
@@ -270,6 +269,9 @@ class AdaptisMethod final : public Method {
 
   [[nodiscard]] JobResult search_locally(std::size_t job, const Simulator& simulator) const {
     constexpr std::string_view kOrigin = "adaptis: local search on placements";
+    if (!best_) {
+      return {};
+    }
     return result_of(
         search_placements(simulator, options_, best_->shape, job, seed_,
                           [&](const Trial& trial) {

@@ -3,9 +3,8 @@
 // sum_i T_i + max_i (D_i - sum_{j<i} T_j) is max_i (D_i + sum_{j>=i} T_j), so what a suffix of
 // stages adds is known from its own sum and its own largest such term.
 #include <algorithm>
-#include <limits>
-#include <numeric>
 #include <optional>
+#include <tuple>
 
 #include "partition.hpp"
 #include "stagecraft/core/check.hpp"
@@ -61,15 +60,16 @@ class MistSolver {
     const auto first = std::partition_point(candidates_.begin(), candidates_.end(),
                                             [this](Time cap) { return !run(cap); });
     STAGECRAFT_CHECK(first != candidates_.end(), "no partition under the largest candidate");
-    const Time least_rest = *run(candidates_.back());
-    Time best = std::numeric_limits<Time>::max();
+    const Time least_rest = run(candidates_.back()).value_or(0);
+    Time best = kNever;
     std::vector<std::int32_t> partition;
     for (auto cap = first; cap != candidates_.end(); ++cap) {
       if (!partition.empty() && rounds_ * *cap + least_rest >= best) {
         break;
       }
-      const std::optional<Time> rest = run(*cap);
-      if (const Time value = rounds_ * *cap + *rest; value < best) {
+      // Feasible, as every cap from `first` on.
+      const Time rest = run(*cap).value_or(least_rest);
+      if (const Time value = rounds_ * *cap + rest; value < best) {
         best = value;
         partition = read();
       }
@@ -103,13 +103,17 @@ class MistSolver {
     candidates_.erase(std::ranges::unique(candidates_).begin(), candidates_.end());
   }
 
+  [[nodiscard]] std::size_t at(std::int32_t stage, std::int32_t layer) const {
+    return static_cast<std::size_t>(stage) * sums_.size() + static_cast<std::size_t>(layer);
+  }
+
   [[nodiscard]] std::vector<Label>& cell(std::int32_t stage, std::int32_t layer) {
-    return cells_[static_cast<std::size_t>(stage * (layers() + 1) + layer)];
+    return cells_[at(stage, layer)];
   }
 
   // The least rest with no stage above `cap`; labels stay for read().
   std::optional<Time> run(Time cap) {
-    cells_.assign(static_cast<std::size_t>((devices_ + 1) * (layers() + 1)), {});
+    cells_.assign(at(devices_ + 1, 0), {});
     cell(devices_, layers()).push_back({});
     for (std::int32_t i = devices_ - 1; i >= 0; --i) {
       const std::int32_t last = i == 0 ? 0 : layers() - (devices_ - i);

@@ -174,6 +174,7 @@ std::vector<Rule> rules_of(const Problem& problem, const Options& options) {
     return {{"greedy", {{"exempt_trials", std::to_string(options.exempt_trials)}}}};
   }
   std::vector<Rule> rules;
+  rules.reserve(problem.schedules.size());
   for (const std::string& name : problem.schedules) {
     rules.push_back({name, {}});
   }

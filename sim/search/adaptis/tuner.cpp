@@ -89,7 +89,7 @@ Trial Tuner::tune(Trial start) {
       break;
     }
     Move next = step(static_cast<Phase>(phase), state);
-    if (!better(next, state)) {
+    if (!next || !simulator_.better(*next, state)) {
       given_up[phase] = true;
       continue;
     }

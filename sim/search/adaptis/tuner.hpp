@@ -51,9 +51,6 @@ class Tuner {
   [[nodiscard]] std::vector<Shape> dispersed(const Shape& shape) const;
   [[nodiscard]] Move tune_scheduling(const Trial& state);
   [[nodiscard]] Move try_shape(const Shape& shape);
-  [[nodiscard]] bool better(const Move& a, const Trial& b) const {
-    return a && simulator_.better(*a, b);
-  }
 
   const Simulator& simulator_;
   const Options& options_;

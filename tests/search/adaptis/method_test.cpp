@@ -159,7 +159,7 @@ TEST_SUITE("search") {
   TEST_CASE("adaptis: a saved state goes on to the same end") {
     Random random(12);
     const Problem problem =
-        make_layer_problem(random_layers(random, 14), {.devices = 3, .microbatches = 6});
+        make_layer_problem(random_layers(random, 6), {.devices = 2, .microbatches = 3});
     const Time whole = run(problem).best.figures.iteration;
     std::unique_ptr<Method> method = make(problem, {});
     FreeContext context;
@@ -178,7 +178,7 @@ TEST_SUITE("search") {
     }
     CHECK(best == whole);
     const Problem other =
-        make_layer_problem(random_layers(random, 14), {.devices = 3, .microbatches = 6});
+        make_layer_problem(random_layers(random, 6), {.devices = 2, .microbatches = 3});
     CHECK_FALSE(make(other, {})->restore(method->save()).empty());
     CHECK_FALSE(make(problem, {{"beam", "3"}})->restore(method->save()).empty());
     CHECK_FALSE(make(problem, {})->restore("adaptis 1 x 0 none").empty());

@@ -161,7 +161,8 @@ TEST_SUITE("search") {
     for (int round = 0; round < 20; ++round) {
       CAPTURE(round);
       const auto devices = static_cast<std::int32_t>(random.uniform(2, 5));
-      const auto count = static_cast<std::int32_t>(random.uniform(devices, 4 * devices));
+      const auto count =
+          static_cast<std::int32_t>(random.uniform(devices, std::int64_t{4} * devices));
       const std::int32_t most = (count + devices - 1) / devices + 1;
       const Problem problem = random_problem(random, devices, count);
       const LayerLoads layers(problem);

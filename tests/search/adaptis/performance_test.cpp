@@ -9,13 +9,17 @@
 namespace stagecraft::search::adaptis {
 namespace {
 
-const std::vector<std::int32_t> kEven = {15, 14, 14, 15};
-
 Shape published_shape() {
   Shape shape;
   shape.partition = {3, 2, 2, 2, 2, 2, 2, 3, 2, 3, 2, 3, 2, 3, 3, 2, 3, 3, 2, 2, 2, 3, 3, 2};
   shape.device_of_stage = {0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 0, 0, 1, 2, 3};
   return shape;
+}
+
+Trial simulated(const Simulator& simulator, const Shape& shape, const Rule& rule) {
+  std::optional<Trial> trial = simulator.run(shape, rule);
+  CHECK(trial.has_value());
+  return trial.value_or(Trial{});
 }
 
 struct Published {
@@ -44,14 +48,13 @@ TEST_SUITE("search") {
         make_layer_problem(nemotron_layers(), {.devices = 4, .microbatches = 8});
     FreeContext context;
     const Simulator simulator(problem, Objective::kIteration, context);
-    const auto trial = simulator.run({kEven, {0, 1, 2, 3}}, Rule{"1f1b", {}});
-    REQUIRE(trial);
-    check_devices(trial->performance, 133'121,
+    const Trial trial = simulated(simulator, {{15, 14, 14, 15}, {0, 1, 2, 3}}, Rule{"1f1b", {}});
+    check_devices(trial.performance, 133'121,
                   {{85'000, 811, 36'036, 11'274},
                    {76'160, 4'819, 36'508, 15'634},
                    {76'160, 7'923, 28'811, 20'227},
                    {103'456, 9'538, 0, 20'127}});
-    CHECK(trial->figures.makespan == 133'121 * kTick);
+    CHECK(trial.figures.makespan == 133'121 * kTick);
     CHECK(context.evaluations == 1);
   }
 
@@ -60,9 +63,9 @@ TEST_SUITE("search") {
         make_layer_problem(nemotron_layers(), {.devices = 4, .microbatches = 8});
     FreeContext context;
     const Simulator simulator(problem, Objective::kIteration, context);
-    const auto trial = simulator.run(published_shape(), Rule{"greedy", {{"exempt_trials", "4"}}});
-    REQUIRE(trial);
-    check_devices(trial->performance, 89'870,
+    const Trial trial =
+        simulated(simulator, published_shape(), Rule{"greedy", {{"exempt_trials", "4"}}});
+    check_devices(trial.performance, 89'870,
                   {{86'392, 79, 3'399, 0},
                    {84'880, 833, 3'313, 844},
                    {84'728, 2'423, 1'021, 1'698},
@@ -77,9 +80,8 @@ TEST_SUITE("search") {
     const Problem problem = make_layer_problem(layers, {.devices = 2, .microbatches = 1});
     FreeContext context;
     const Simulator simulator(problem, Objective::kIteration, context);
-    const auto trial = simulator.run({{1, 1}, {0, 1}}, Rule{"1f1b", {}});
-    REQUIRE(trial);
-    const std::vector<DeviceTimes>& devices = trial->performance.devices;
+    const Trial trial = simulated(simulator, {{1, 1}, {0, 1}}, Rule{"1f1b", {}});
+    const std::vector<DeviceTimes>& devices = trial.performance.devices;
     CHECK(devices[0].leading == 0);
     CHECK(devices[0].residual == 20);
     CHECK(devices[0].trailing == 0);
@@ -88,8 +90,8 @@ TEST_SUITE("search") {
     CHECK(devices[1].trailing == 10);
 
     // Equal bubbles (20 each): never the partition; as much at the ends as inside: scheduling.
-    CHECK(bottleneck(trial->performance, 20) == Phase::kScheduling);
-    Performance uneven = trial->performance;
+    CHECK(bottleneck(trial.performance, 20) == Phase::kScheduling);
+    Performance uneven = trial.performance;
     uneven.devices[1].leading += 1;
     CHECK(bottleneck(uneven, 20) == Phase::kPlacement);
     uneven.devices[1].leading += 20;
