@@ -7,7 +7,7 @@
 namespace stagecraft::search::adaptis {
 namespace {
 
-constexpr Load kLargestTotal = Load{1} << 30;
+constexpr Load kLargestTotal = Load{1} << 26;
 constexpr std::int64_t kUnitSpeed = 1'000'000'000;
 
 }  // namespace
@@ -32,7 +32,7 @@ Load LayerLoads::on_device(Load load, std::int32_t device) const {
   if (speed_.empty()) {
     return load;
   }
-  // A slow device works longer, but no more than keeps the squares in range.
+  // A slow device works longer, but no more than keeps a sum of squares in range.
   const std::int64_t speed = std::max<std::int64_t>(1, speed_[static_cast<std::size_t>(device)]);
   return std::min(load * kUnitSpeed / speed, kLargestTotal);
 }
@@ -53,9 +53,9 @@ Load variance(std::span<const Load> loads) {
   const Load mean = std::accumulate(loads.begin(), loads.end(), Load{0}) / count;
   Load squares = 0;
   for (const Load load : loads) {
-    squares += (load - mean) * (load - mean) / count;
+    squares += (load - mean) * (load - mean);
   }
-  return squares;
+  return squares / count;
 }
 
 PlacementLoads::PlacementLoads(const LayerLoads& layers, std::span<const Load> stages,

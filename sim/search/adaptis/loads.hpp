@@ -22,8 +22,8 @@ struct Shape {
   friend auto operator<=>(const Shape&, const Shape&) = default;
 };
 
-/// A share of the work of one micro-batch, scaled so that the sum over all layers stays below 2^30
-/// and the sum of squares of any grouping of them below 2^60.
+/// A share of the work of one micro-batch, scaled so that the sum over all layers stays below 2^26:
+/// squares stay below 2^52, and 2048 of them can be added.
 using Load = std::int64_t;
 
 /// F+B+W of every layer of a problem.
