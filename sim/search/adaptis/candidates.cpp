@@ -67,10 +67,8 @@ std::vector<RankedPlacement> placements_of(const Problem& problem, const Options
 // The best `per_count` of this stage count stay in front; the rest competes with all others.
 std::vector<Ranked> rank_count(const Problem& problem, const Options& options,
                                const Freedom& freedom, const LayerLoads& layers,
-                               std::int32_t stages, Random& random) {
-  const std::vector<std::vector<std::int32_t>> partitions =
-      freedom.partition ? best_partitions(layers, stages, static_cast<std::size_t>(options.top_k))
-                        : std::vector<std::vector<std::int32_t>>{problem.partition};
+                               const std::vector<std::vector<std::int32_t>>& partitions,
+                               Random& random) {
   std::vector<Ranked> ranked;
   for (const std::vector<std::int32_t>& partition : partitions) {
     const std::vector<Load> loads = layers.of_stages(partition);
@@ -123,8 +121,15 @@ std::vector<Shape> ranked_candidates(const Problem& problem, const Options& opti
   Random random(seed);
   std::vector<Ranked> chosen;
   std::vector<Ranked> others;
-  for (const std::int32_t stages : stage_counts(problem, options, freedom)) {
-    std::vector<Ranked> ranked = rank_count(problem, options, freedom, layers, stages, random);
+  const std::vector<std::int32_t> counts = stage_counts(problem, options, freedom);
+  const BestPartitions best(layers, freedom.partition ? counts.back() : 0,
+                            static_cast<std::size_t>(options.top_k));
+  for (const std::int32_t stages : counts) {
+    std::vector<std::vector<std::int32_t>> partitions = {problem.partition};
+    if (freedom.partition) {
+      partitions = best.of(stages);
+    }
+    std::vector<Ranked> ranked = rank_count(problem, options, freedom, layers, partitions, random);
     for (std::size_t k = 0; k < ranked.size(); ++k) {
       (k < static_cast<std::size_t>(options.per_count) ? chosen : others)
           .push_back(std::move(ranked[k]));

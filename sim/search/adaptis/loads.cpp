@@ -65,7 +65,7 @@ PlacementLoads::PlacementLoads(const LayerLoads& layers, std::span<const Load> s
   held_.assign(loads_.size(), 0);
   for (std::size_t s = 0; s < device_of_stage_.size(); ++s) {
     const auto d = static_cast<std::size_t>(device_of_stage_[s]);
-    loads_[d] += layers_.on_device(stages_[s], device_of_stage_[s]);
+    change(device_of_stage_[s], layers_.on_device(stages_[s], device_of_stage_[s]));
     ++held_[d];
     neighbours_ += s > 0 && device_of_stage_[s] == device_of_stage_[s - 1] ? 1 : 0;
   }
@@ -81,16 +81,30 @@ std::int32_t PlacementLoads::neighbours_of(std::size_t stage) const {
 void PlacementLoads::move(std::size_t stage, std::int32_t device) {
   const std::int32_t from = device_of_stage_[stage];
   neighbours_ -= neighbours_of(stage);
-  loads_[static_cast<std::size_t>(from)] -= layers_.on_device(stages_[stage], from);
-  loads_[static_cast<std::size_t>(device)] += layers_.on_device(stages_[stage], device);
+  change(from, -layers_.on_device(stages_[stage], from));
+  change(device, layers_.on_device(stages_[stage], device));
   --held_[static_cast<std::size_t>(from)];
   ++held_[static_cast<std::size_t>(device)];
   device_of_stage_[stage] = device;
   neighbours_ += neighbours_of(stage);
 }
 
+void PlacementLoads::change(std::int32_t device, Load by) {
+  Load& load = loads_[static_cast<std::size_t>(device)];
+  squares_ += by * (2 * load + by);
+  load += by;
+  sum_ += by;
+}
+
+// sum (x - mean)^2 = sum x^2 - 2 mean sum x + n mean^2, for any mean.
+Load PlacementLoads::device_variance() const {
+  const auto count = static_cast<Load>(loads_.size());
+  const Load mean = sum_ / count;
+  return (squares_ - 2 * mean * sum_ + count * mean * mean) / count;
+}
+
 Proxy PlacementLoads::proxy() const {
-  return {variance(loads_), neighbours_, *std::max_element(loads_.begin(), loads_.end())};
+  return {device_variance(), neighbours_, *std::max_element(loads_.begin(), loads_.end())};
 }
 
 std::vector<std::int32_t> round_robin(std::int32_t stages, std::int32_t devices) {

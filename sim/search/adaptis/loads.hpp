@@ -23,7 +23,7 @@ struct Shape {
 };
 
 /// A share of the work of one micro-batch, scaled so that the sum over all layers stays below 2^26:
-/// squares stay below 2^52, and 2048 of them can be added.
+/// squares stay below 2^52, and 1024 of them can be added twice.
 using Load = std::int64_t;
 
 /// F+B+W of every layer of a problem.
@@ -60,7 +60,8 @@ struct Proxy {
   friend auto operator<=>(const Proxy&, const Proxy&) = default;
 };
 
-/// Keeps the proxy of a placement while single stages move. O(P) a move.
+/// Keeps the proxy of a placement while single stages move: the variance and the neighbours in
+/// O(1), the largest load when asked for the whole, in O(P).
 class PlacementLoads {
  public:
   PlacementLoads(const LayerLoads& layers, std::span<const Load> stages,
@@ -68,22 +69,23 @@ class PlacementLoads {
 
   void move(std::size_t stage, std::int32_t device);
   [[nodiscard]] Proxy proxy() const;
+  [[nodiscard]] Load device_variance() const;
   [[nodiscard]] const std::vector<std::int32_t>& placement() const { return device_of_stage_; }
   [[nodiscard]] std::int32_t stages_on(std::int32_t device) const {
     return held_[static_cast<std::size_t>(device)];
   }
-  [[nodiscard]] Load load(std::int32_t device) const {
-    return loads_[static_cast<std::size_t>(device)];
-  }
 
  private:
   [[nodiscard]] std::int32_t neighbours_of(std::size_t stage) const;
+  void change(std::int32_t device, Load by);
 
   const LayerLoads& layers_;
   std::span<const Load> stages_;
   std::vector<std::int32_t> device_of_stage_;
   std::vector<Load> loads_;         ///< [P]
   std::vector<std::int32_t> held_;  ///< [P] stages
+  Load sum_ = 0;
+  Load squares_ = 0;
   std::int32_t neighbours_ = 0;
 };
 

@@ -1,7 +1,6 @@
 #include "partition.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <numeric>
 
 #include "stagecraft/core/check.hpp"
@@ -11,6 +10,8 @@ namespace {
 
 constexpr int kBoundaryMoves = 800;
 constexpr int kUnorderedMoves = 500;
+constexpr std::size_t kMostSteps = std::size_t{1} << 23;  // of a table, about 100 MB
+constexpr std::size_t kLeastKept = 4;
 
 std::vector<std::int32_t> in_order(std::int32_t count) {
   std::vector<std::int32_t> ids(static_cast<std::size_t>(count));
@@ -160,46 +161,6 @@ class UnorderedLayers {
   std::vector<std::int32_t> held_;
 };
 
-// A partition of the first n layers into k stages, as a step from one of k-1.
-struct Step {
-  Load squares = 0;
-  std::int32_t from = 0;   // layers before the last stage
-  std::uint32_t rank = 0;  // which of the partitions of those
-};
-using Cell = std::vector<Step>;
-
-// Puts a step into a sorted cell of at most `most`; of equal ones the first stays in front.
-bool insert(Cell& cell, const Step& step, std::size_t most) {
-  if (cell.size() == most && step.squares >= cell.back().squares) {
-    return false;
-  }
-  const auto place =
-      std::upper_bound(cell.begin(), cell.end(), step,
-                       [](const Step& a, const Step& b) { return a.squares < b.squares; });
-  cell.insert(place, step);
-  if (cell.size() > most) {
-    cell.pop_back();
-  }
-  return true;
-}
-
-void fill_cell(const LayerLoads& layers, const std::vector<Cell>& previous, std::int32_t stages,
-               std::int32_t consumed, std::size_t most, Cell& cell) {
-  for (std::int32_t from = consumed - 1; from >= stages - 1; --from) {
-    const Load load = layers.between(from, consumed);
-    const Load square = load * load;
-    if (cell.size() == most && square >= cell.back().squares) {
-      return;  // a longer last stage only costs more
-    }
-    const Cell& before = previous[static_cast<std::size_t>(from)];
-    for (std::uint32_t rank = 0; rank < before.size(); ++rank) {
-      if (!insert(cell, {before[rank].squares + square, from, rank}, most)) {
-        break;
-      }
-    }
-  }
-}
-
 }  // namespace
 
 std::vector<std::int32_t> filled_partition(const LayerLoads& layers, const Fits& fits) {
@@ -219,32 +180,63 @@ std::vector<std::int32_t> longest_first(const LayerLoads& layers, const Fits& fi
   return unordered.shape().device_of_stage;
 }
 
-std::vector<std::vector<std::int32_t>> best_partitions(const LayerLoads& layers,
-                                                       std::int32_t stages, std::size_t most) {
-  const std::int32_t count = layers.count();
-  std::vector<std::vector<std::int32_t>> partitions;
-  if (stages > count) {
-    return partitions;
+// Puts a step into a sorted cell of at most `most`; of equal ones the first stays in front.
+bool BestPartitions::insert(Cell& cell, const Step& step, std::size_t most) {
+  if (cell.size() == most && step.squares >= cell.back().squares) {
+    return false;
   }
-  std::vector<std::vector<Cell>> cells(static_cast<std::size_t>(stages) + 1,
-                                       std::vector<Cell>(static_cast<std::size_t>(count) + 1));
-  cells[0][0].push_back({});
-  for (std::int32_t k = 1; k <= stages; ++k) {
-    const auto& previous = cells[static_cast<std::size_t>(k - 1)];
-    // Every later stage needs a layer; the last takes all that are left.
-    const std::int32_t first = k == stages ? count : k;
-    for (std::int32_t n = first; n <= count - (stages - k); ++n) {
-      fill_cell(layers, previous, k, n, most,
-                cells[static_cast<std::size_t>(k)][static_cast<std::size_t>(n)]);
+  cell.insert(std::ranges::upper_bound(cell, step.squares, {}, &Step::squares), step);
+  if (cell.size() > most) {
+    cell.pop_back();
+  }
+  return true;
+}
+
+void BestPartitions::fill_cell(const LayerLoads& layers, std::int32_t stages, std::int32_t consumed,
+                               std::size_t most) {
+  const std::vector<Cell>& previous = cells_[static_cast<std::size_t>(stages - 1)];
+  Cell& cell = cells_[static_cast<std::size_t>(stages)][static_cast<std::size_t>(consumed)];
+  for (std::int32_t from = consumed - 1; from >= stages - 1; --from) {
+    const Load load = layers.between(from, consumed);
+    const Load square = load * load;
+    if (cell.size() == most && square >= cell.back().squares) {
+      return;  // a longer last stage only costs more
+    }
+    const Cell& before = previous[static_cast<std::size_t>(from)];
+    for (std::uint32_t rank = 0; rank < before.size(); ++rank) {
+      if (!insert(cell, {before[rank].squares + square, from, rank}, most)) {
+        break;
+      }
     }
   }
-  const Cell& last = cells.back().back();
+}
+
+BestPartitions::BestPartitions(const LayerLoads& layers, std::int32_t most_stages, std::size_t most)
+    : layers_(layers.count()) {
+  const auto stages = static_cast<std::size_t>(std::min(most_stages, layers_));
+  const auto count = static_cast<std::size_t>(layers_);
+  most = std::min(most, std::max(kLeastKept, kMostSteps / (stages * count + 1)));
+  cells_.assign(stages + 1, std::vector<Cell>(count + 1));
+  cells_[0][0].push_back({});
+  for (std::int32_t k = 1; k <= static_cast<std::int32_t>(stages); ++k) {
+    for (std::int32_t n = k; n <= layers_; ++n) {
+      fill_cell(layers, k, n, most);
+    }
+  }
+}
+
+std::vector<std::vector<std::int32_t>> BestPartitions::of(std::int32_t stages) const {
+  std::vector<std::vector<std::int32_t>> partitions;
+  if (static_cast<std::size_t>(stages) >= cells_.size()) {
+    return partitions;
+  }
+  const Cell& last = cells_[static_cast<std::size_t>(stages)].back();
   for (std::uint32_t rank = 0; rank < last.size(); ++rank) {
     std::vector<std::int32_t> partition(static_cast<std::size_t>(stages));
-    std::int32_t n = count;
+    std::int32_t n = layers_;
     std::uint32_t at = rank;
     for (std::int32_t k = stages; k > 0; --k) {
-      const Step& step = cells[static_cast<std::size_t>(k)][static_cast<std::size_t>(n)][at];
+      const Step& step = cells_[static_cast<std::size_t>(k)][static_cast<std::size_t>(n)][at];
       partition[static_cast<std::size_t>(k - 1)] = n - step.from;
       n = step.from;
       at = step.rank;

@@ -25,13 +25,33 @@ using Fits = std::function<bool(const Shape&)>;
 /// of every layer; every device holds at least one.
 [[nodiscard]] std::vector<std::int32_t> longest_first(const LayerLoads& layers, const Fits& fits);
 
-/// The `most` partitions into `stages` stages with the smallest sum of squared stage loads, best
-/// first: dynamic programming over (stages used, layers consumed) that keeps `most` of each. (The
-/// authors' code cuts each level to 4 * most instead; keeping them per cell loses none.) Of equal
-/// ones those with longer first stages come first.
-[[nodiscard]] std::vector<std::vector<std::int32_t>> best_partitions(const LayerLoads& layers,
-                                                                     std::int32_t stages,
-                                                                     std::size_t most);
+/// The partitions into 1 .. `most_stages` stages with the smallest sums of squared stage loads:
+/// dynamic programming over (stages used, layers consumed) that keeps the best `most` of each.
+/// (The authors' code cuts each level to 4 * most instead; keeping them per cell loses none.) Of
+/// equal ones those with longer first stages come first. Very large tables keep fewer.
+class BestPartitions {
+ public:
+  BestPartitions(const LayerLoads& layers, std::int32_t most_stages, std::size_t most);
+
+  /// Best first; empty if there are fewer layers or `stages` is above most_stages.
+  [[nodiscard]] std::vector<std::vector<std::int32_t>> of(std::int32_t stages) const;
+
+ private:
+  // A partition of the first n layers into k stages, as a step from one of k-1.
+  struct Step {
+    Load squares = 0;
+    std::int32_t from = 0;   // layers before the last stage
+    std::uint32_t rank = 0;  // which of the partitions of those
+  };
+  using Cell = std::vector<Step>;
+
+  static bool insert(Cell& cell, const Step& step, std::size_t most);
+  void fill_cell(const LayerLoads& layers, std::int32_t stages, std::int32_t consumed,
+                 std::size_t most);
+
+  std::int32_t layers_;
+  std::vector<std::vector<Cell>> cells_;  // [stages used][layers consumed]
+};
 
 /// Mist's MIP objective over contiguous partitions, one stage per device in order,
 ///   (M - 1) max_i T_i + sum_i T_i + max_i (D_i - sum_{j<i} T_j),

@@ -20,6 +20,9 @@ class Beam {
   explicit Beam(std::size_t most) : most_(most) {}
 
   void add(const PlacementLoads& loads) {
+    if (kept_.size() == most_ && loads.device_variance() > kept_.back().proxy.device_variance) {
+      return;
+    }
     const Proxy proxy = loads.proxy();
     if (kept_.size() == most_ && proxy > kept_.back().proxy) {
       return;
@@ -77,6 +80,9 @@ void transfer_greedily(PlacementLoads& loads, std::int32_t devices, std::int32_t
     Proxy best = loads.proxy();
     std::optional<Transfer> chosen;
     for_each_transfer(loads, devices, most_chunks, [&](Transfer transfer) {
+      if (loads.device_variance() > best.device_variance) {
+        return;
+      }
       if (const Proxy proxy = loads.proxy(); proxy < best) {
         best = proxy;
         chosen = transfer;

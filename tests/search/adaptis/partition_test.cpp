@@ -81,13 +81,14 @@ TEST_SUITE("search") {
       each_partition(count, stages, prefix,
                      [&](const Partition& p) { all.push_back(squares(layers, p)); });
       std::ranges::sort(all);
-      const std::vector<Partition> best = best_partitions(layers, stages, 5);
+      const std::vector<Partition> best = BestPartitions(layers, count, 5).of(stages);
       REQUIRE(best.size() == std::min<std::size_t>(5, all.size()));
       for (std::size_t k = 0; k < best.size(); ++k) {
         CHECK(squares(layers, best[k]) == all[k]);
         CHECK(std::ranges::min(best[k]) >= 1);
         CHECK(std::accumulate(best[k].begin(), best[k].end(), 0) == count);
       }
+      CHECK(BestPartitions(layers, count, 5).of(count + 1).empty());
       CHECK(std::set<Partition>(best.begin(), best.end()).size() == best.size());
     }
   }
