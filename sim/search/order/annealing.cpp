@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <optional>
 
+#include "search/order/repair.hpp"
 #include "stagecraft/core/check.hpp"
 #include "stagecraft/engine/bounds.hpp"
 #include "stagecraft/engine/iteration.hpp"
@@ -11,6 +13,8 @@
 namespace stagecraft::search {
 namespace {
 
+constexpr int kVariations = 8;
+constexpr std::size_t kElites = 4;
 constexpr std::uint64_t kTellEvery = 1024;
 // Moves after which an order whose estimate is below the best objective is measured again.
 constexpr std::uint64_t kMeasureEvery = 4096;
@@ -98,18 +102,68 @@ bool Annealing::done(std::uint64_t evaluations) const {
 void Annealing::run(std::uint64_t evaluations) {
   const auto size = static_cast<std::uint64_t>(state_.model().size());
   while (!done(evaluations)) {
-    const std::uint64_t steps = (16 * size + 256) << std::min<std::uint64_t>(cycle_ / 2, 5);
-    const Time hottest = state_.model().typical / (cycle_ % 2 == 0 ? 2 : 6);
-    if (cycle_ > 0) {
-      load(saved_, state_);
-    }
-    cycle(steps, std::max<Time>(hottest, 1), evaluations);
+    const std::uint64_t steps = (16 * size + 256) << std::min<std::uint64_t>(cycle_ / 6, 5);
+    choose_start();
+    cycle(steps, std::max<Time>(state_.model().typical / 6, 1), evaluations);
+    keep_end();
     ++cycle_;
     tell();
   }
   load(saved_, state_);
   context_.count(evaluations_ - told_);
   told_ = evaluations_;
+}
+
+// The first cycles improve the best order; later ones take turns with other good ones and with
+// orders varied from the best.
+void Annealing::choose_start() {
+  elite_ = elites_.size();
+  if (cycle_ % 3 == 0 || elites_.empty()) {
+    load(saved_, state_);
+  } else if (cycle_ % 3 == 1) {
+    elite_ = (cycle_ / 3) % elites_.size();
+    load(elites_[elite_].order, state_);
+  } else {
+    load(saved_, state_);
+    std::optional<SavedOrder> start;
+    Time value = kNever;
+    for (int i = 0; i < kVariations; ++i) {
+      const std::optional<SavedOrder> varied = vary_order(state_, random_);
+      ++evaluations_;
+      if (!varied) {
+        continue;
+      }
+      load(*varied, state_);
+      if (state_.value() < value) {
+        value = state_.value();
+        start = varied;
+      }
+      load(saved_, state_);
+    }
+    if (start) {
+      load(*start, state_);
+    }
+  }
+  cycle_best_ = {state_.value(), save(state_)};
+}
+
+void Annealing::keep_end() {
+  if (elite_ < elites_.size()) {
+    if (cycle_best_.value <= elites_[elite_].value) {
+      elites_[elite_] = cycle_best_;
+    }
+    return;
+  }
+  if (elites_.size() < kElites) {
+    elites_.push_back(cycle_best_);
+    return;
+  }
+  const auto worst =
+      std::max_element(elites_.begin(), elites_.end(),
+                       [](const Elite& a, const Elite& b) { return a.value < b.value; });
+  if (cycle_best_.value < worst->value) {
+    *worst = cycle_best_;
+  }
 }
 
 // Exponentially distributed with mean `temperature`, in integers: leading zeros of a random number
@@ -143,6 +197,9 @@ void Annealing::cycle(std::uint64_t steps, Time hottest, std::uint64_t evaluatio
 
 void Annealing::look_at_value() {
   const Time value = state_.value();
+  if (value < cycle_best_.value) {
+    cycle_best_ = {value, save(state_)};
+  }
   if (!state_.model().ends.replaceable) {
     if (value < best_) {
       best_ = best_estimate_ = value;

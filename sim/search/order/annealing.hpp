@@ -45,6 +45,8 @@ class Annealing {
   void cycle(std::uint64_t steps, Time hottest, std::uint64_t evaluations);
   [[nodiscard]] Time threshold(Time temperature);
   void look_at_value();
+  void choose_start();
+  void keep_end();
   [[nodiscard]] Time measured_value() const;
   void tell();
 
@@ -63,6 +65,14 @@ class Annealing {
   Time bound_ = 0;          // no order is better
   SavedOrder saved_;
   bool improved_ = false;
+  // Good orders, apart from the best: where cycles start and what they end with.
+  struct Elite {
+    Time value = 0;
+    SavedOrder order;
+  };
+  std::vector<Elite> elites_;
+  std::size_t elite_ = 0;  // where the cycle at hand began; elites_.size(): a new one
+  Elite cycle_best_;
 };
 
 }  // namespace stagecraft::search

@@ -23,6 +23,8 @@ OrderState::OrderState(const OrderModel& model)
       position_(model.size()),
       level_(model.size()),
       at_start_(model.at_start),
+      most_followed_(16 + static_cast<int>(model.size() / 256)),
+      run_ends_(model.size() + 1, 0),
       waiting_(nodes_.size(), 0) {
   const OpIndex nothing = model.nothing();
   for (OpIndex t = 0; t < model.size(); ++t) {
@@ -293,18 +295,20 @@ bool OrderState::sort_window() {
 template <bool kPairs>
 bool OrderState::spread_ends(Time limit) {
   // Behind the window tails have not changed, unless devices may start at other times.
-  const bool tails_hold = !model_->ends.from_start || low_ > last_first_;
+  const Time most = !model_->ends.from_start || low_ > last_first_ ? limit : kNever;
   Place last = std::max(high_, reach_);
-  for (Place i = low_; i <= last; ++i) {
+  Place i = low_;
+  for (int left = most_followed_; i <= last && (left > 0 || i <= high_); ++i) {
     const OpIndex task = at_[i];
     const Node& node = nodes_[task];
     const Time end = head_of<kPairs>(node) + node.duration;
     if (end == end_[task]) {
       continue;
     }
-    if (tails_hold && i > high_ && end + tail_[task] > limit) {
+    if (i > high_ && end + tail_[task] > most) {
       return false;
     }
+    --left;
     old_ends_.emplace_back(task, end_[task]);
     end_[task] = end;
     last = std::max({last, place_[node.after], place_[node.consumers[0]]});
@@ -312,8 +316,29 @@ bool OrderState::spread_ends(Time limit) {
       last = std::max(last, place_[node.consumers[1]]);
     }
   }
+  if (i <= last && !run_through<kPairs>(i, most)) {
+    return false;
+  }
   judged_ = value_now();
   return judged_ <= limit;
+}
+
+// The rest of the order without looking at what has changed, which costs less per task.
+template <bool kPairs>
+bool OrderState::run_through(Place from, Time most) {
+  run_from_ = from;
+  for (run_to_ = from; run_to_ < at_.size(); ++run_to_) {
+    const OpIndex task = at_[run_to_];
+    const Node& node = nodes_[task];
+    const Time end = head_of<kPairs>(node) + node.duration;
+    run_ends_[run_to_] = end_[task];
+    end_[task] = end;
+    if (end + tail_[task] > most) {
+      ++run_to_;
+      return false;
+    }
+  }
+  return true;
 }
 
 bool OrderState::judge(Time limit) {
@@ -395,6 +420,9 @@ void OrderState::commit() {
 }
 
 void OrderState::rollback() {
+  for (Place i = run_from_; i < run_to_; ++i) {
+    end_[at_[i]] = run_ends_[i];
+  }
   for (auto old = old_ends_.rbegin(); old != old_ends_.rend(); ++old) {
     end_[old->first] = old->second;
   }
@@ -422,6 +450,7 @@ void OrderState::rollback() {
 void OrderState::forget_change() {
   unsorted_ = window_kept_ = false;
   low_ = high_ = reach_ = 0;
+  run_from_ = run_to_ = 0;
   stretches_.clear();
   pool_.clear();
   old_ends_.clear();

@@ -117,6 +117,8 @@ class OrderState {
   template <bool kPairs>
   [[nodiscard]] bool spread_ends(Time limit);
   template <bool kPairs>
+  [[nodiscard]] bool run_through(Place from, Time most);
+  template <bool kPairs>
   void spread_tails(Place lowest);
   template <bool kPairs>
   [[nodiscard]] Time head_of(const Node& node) const;
@@ -154,6 +156,9 @@ class OrderState {
   std::vector<OldStretch> stretches_;
   std::vector<OpIndex> pool_;
   std::vector<std::pair<OpIndex, Time>> old_ends_;
+  int most_followed_ = 0;            // changes that are followed before the rest is run through
+  Place run_from_ = 0, run_to_ = 0;  // places that were run through
+  std::vector<Time> run_ends_;       // [tasks + 1] by place: their ends before
   std::vector<OpIndex> old_window_, queue_;
   std::vector<std::uint8_t> waiting_;  // [tasks + P + 1]
   std::vector<Time> heads_;            // of estimate

@@ -32,9 +32,15 @@ class MemoryScheduler {
 
   [[nodiscard]] std::size_t groups() const { return group_size_.size(); }
 
-  // The lists, or nothing if they come to a halt; `length` is the last end.
-  std::optional<std::vector<std::vector<OpIndex>>> run(std::size_t admitted, Time& length) {
+  // The lists, or nothing if they come to a halt; `length` is the last end. `priorities`: lists to
+  // take instead of those of the state.
+  std::optional<std::vector<std::vector<OpIndex>>> run(
+      std::size_t admitted, Time& length,
+      const std::vector<std::vector<OpIndex>>* priorities = nullptr) {
     reset(admitted);
+    if (priorities != nullptr) {
+      waiting_ = *priorities;
+    }
     for (std::size_t done = 0; done < model_.size(); ++done) {
       std::size_t best = devices();
       for (std::size_t d = 0; d < devices(); ++d) {
@@ -199,6 +205,43 @@ bool repair_memory(OrderState& state) {
   }
   load(before, state);
   return false;
+}
+
+std::optional<SavedOrder> vary_order(const OrderState& state, Random& random) {
+  const OrderModel& model = state.model();
+  const Time step = model.typical;
+  const std::uint32_t classes = *std::max_element(model.klass.begin(), model.klass.end()) + 1;
+  std::vector<Time> shift(classes, 0);
+  const Time reach = step << random.uniform(0, 3);
+  for (Time& one : shift) {
+    one = random.chance(1, 2) ? random.uniform(-reach, reach) : 0;
+  }
+  std::vector<std::pair<Time, OpIndex>> keys;
+  std::vector<std::vector<OpIndex>> priorities(static_cast<std::size_t>(model.devices));
+  for (std::size_t d = 0; d < priorities.size(); ++d) {
+    keys.clear();
+    for (const OpIndex task : state.list(d)) {
+      keys.emplace_back(state.start(task) + shift[model.klass[task]] + random.uniform(0, step),
+                        task);
+    }
+    std::sort(keys.begin(), keys.end());
+    for (const auto& [key, task] : keys) {
+      priorities[d].push_back(task);
+    }
+  }
+  MemoryScheduler scheduler(state);
+  std::size_t admitted = scheduler.groups() >> random.uniform(0, 2);
+  std::optional<std::vector<std::vector<OpIndex>>> lists;
+  for (; !lists && admitted > 0; admitted = admitted * 3 / 4) {
+    Time length = 0;
+    lists = scheduler.run(admitted, length, &priorities);
+  }
+  if (!lists) {
+    return std::nullopt;
+  }
+  SavedOrder varied = save(state);
+  varied.lists = std::move(*lists);
+  return varied;
 }
 
 }  // namespace stagecraft::search
