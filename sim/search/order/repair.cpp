@@ -1,6 +1,7 @@
 #include "search/order/repair.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -207,15 +208,39 @@ bool repair_memory(OrderState& state) {
   return false;
 }
 
+namespace {
+
+// By how much every class of ops is drawn back, ns: each by its own amount, or all of a kind alike
+// with a share that grows along the pipeline, as between schedules of other warm-up depths.
+std::vector<Time> random_shifts(const OrderModel& model, Random& random) {
+  const std::uint32_t classes = *std::max_element(model.klass.begin(), model.klass.end()) + 1;
+  std::vector<Time> shift(classes, 0);
+  const Time reach = model.typical << random.uniform(0, 3);
+  if (random.chance(1, 2)) {
+    for (Time& one : shift) {
+      one = random.chance(1, 2) ? random.uniform(-reach, reach) : 0;
+    }
+    return shift;
+  }
+  std::array<Time, kOpKindCount> whole{};
+  std::array<Time, kOpKindCount> by_stage{};
+  for (std::size_t kind = 0; kind < whole.size(); ++kind) {
+    whole[kind] = random.chance(1, 2) ? random.uniform(-reach, reach) : 0;
+    by_stage[kind] = random.chance(1, 2) ? random.uniform(-reach, reach) / 2 : 0;
+  }
+  for (OpIndex t = 0; t < model.size(); ++t) {
+    const auto kind = static_cast<std::size_t>(model.ops[t].kind);
+    shift[model.klass[t]] = whole[kind] + by_stage[kind] * model.ops[t].unit.stage;
+  }
+  return shift;
+}
+
+}  // namespace
+
 std::optional<SavedOrder> vary_order(const OrderState& state, Random& random) {
   const OrderModel& model = state.model();
   const Time step = model.typical;
-  const std::uint32_t classes = *std::max_element(model.klass.begin(), model.klass.end()) + 1;
-  std::vector<Time> shift(classes, 0);
-  const Time reach = step << random.uniform(0, 3);
-  for (Time& one : shift) {
-    one = random.chance(1, 2) ? random.uniform(-reach, reach) : 0;
-  }
+  const std::vector<Time> shift = random_shifts(model, random);
   std::vector<std::pair<Time, OpIndex>> keys;
   std::vector<std::vector<OpIndex>> priorities(static_cast<std::size_t>(model.devices));
   for (std::size_t d = 0; d < priorities.size(); ++d) {
