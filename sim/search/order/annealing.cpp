@@ -103,7 +103,7 @@ void Annealing::run(std::uint64_t evaluations) {
   const auto size = static_cast<std::uint64_t>(state_.model().size());
   while (!done(evaluations)) {
     const std::uint64_t steps = (16 * size + 256) << std::min<std::uint64_t>(cycle_ / 6, 5);
-    choose_start();
+    choose_start(evaluations);
     cycle(steps, std::max<Time>(state_.model().typical / 6, 1), evaluations);
     keep_end();
     ++cycle_;
@@ -116,7 +116,7 @@ void Annealing::run(std::uint64_t evaluations) {
 
 // The first cycles improve the best order; later ones take turns with other good ones and with
 // orders varied from the best.
-void Annealing::choose_start() {
+void Annealing::choose_start(std::uint64_t evaluations) {
   elite_ = elites_.size();
   if (cycle_ % 3 == 0 || elites_.empty()) {
     load(saved_, state_);
@@ -127,7 +127,7 @@ void Annealing::choose_start() {
     load(saved_, state_);
     std::optional<SavedOrder> start;
     Time value = kNever;
-    for (int i = 0; i < kVariations; ++i) {
+    for (int i = 0; i < kVariations && evaluations_ < evaluations; ++i) {
       const std::optional<SavedOrder> varied = vary_order(state_, random_);
       ++evaluations_;
       if (!varied) {

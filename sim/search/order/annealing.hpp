@@ -45,7 +45,7 @@ class Annealing {
   void cycle(std::uint64_t steps, Time hottest, std::uint64_t evaluations);
   [[nodiscard]] Time threshold(Time temperature);
   void look_at_value();
-  void choose_start();
+  void choose_start(std::uint64_t evaluations);
   void keep_end();
   [[nodiscard]] Time measured_value() const;
   void tell();

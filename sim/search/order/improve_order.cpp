@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "search/order/annealing.hpp"
@@ -11,6 +13,8 @@
 
 namespace stagecraft::search {
 namespace {
+
+constexpr std::uint64_t kFirstRound = 4096;  // of improve_memory
 
 bool has_copies(const Schedule& schedule) {
   return std::any_of(schedule.ops.begin(), schedule.ops.end(),
@@ -56,13 +60,9 @@ void check_claim(const Annealing& annealing, const Figures& figures, Objective o
   STAGECRAFT_CHECK(measured == annealing.best(), "order search and the engine agree");
 }
 
-}  // namespace
-
-OrderSearchResult improve_order(const Instance& instance, const Schedule& start,
-                                const OrderSearchOptions& options, JobContext& context) {
-  if (!replay_judges(instance.costs) || has_copies(start)) {
-    return improve_by_simulation(instance, start, options, context);
-  }
+// Improves by annealing what replay can judge.
+OrderSearchResult improve_by_replay(const Instance& instance, const Schedule& start,
+                                    const OrderSearchOptions& options, JobContext& context) {
   OrderSearchResult result{start, measure(start, instance.costs), 0};
   const Schedule whole = split_backwards(instance, start);
   const Result<OrderModel> model =
@@ -82,6 +82,89 @@ OrderSearchResult improve_order(const Instance& instance, const Schedule& start,
   result.evaluations = found.evaluations;
   return better(found.figures, result.figures, options.objective) ? std::move(found)
                                                                   : std::move(result);
+}
+
+Instance with_capacity(const Instance& instance, Bytes capacity) {
+  Instance limited = instance;
+  std::vector<Bytes>& capacities = limited.costs.memory.capacity;
+  capacities.resize(static_cast<std::size_t>(instance.pipeline.devices), kUnlimited);
+  for (Bytes& one : capacities) {
+    one = std::min(one, capacity);
+  }
+  return limited;
+}
+
+// An order within `capacity` on every device, or nothing.
+std::optional<OrderSearchResult> fit_into(const Instance& instance, const Schedule& order,
+                                          Bytes capacity, bool recompute_open) {
+  const Instance limited = with_capacity(instance, capacity);
+  const Result<OrderModel> model =
+      make_order_model(limited, order, Objective::kMakespan, recompute_open);
+  if (!model) {
+    return std::nullopt;
+  }
+  OrderState state(*model);
+  if (!state.fits() && !repair_memory(state)) {
+    return std::nullopt;
+  }
+  OrderSearchResult found{state.schedule(order), {}, 0};
+  found.figures = measure(found.schedule, limited.costs);
+  return found;
+}
+
+// The smallest peak that the list scheduler reaches, by bisection; then the iteration time within
+// it.
+OrderSearchResult improve_memory(const Instance& instance, const Schedule& start,
+                                 const OrderSearchOptions& options, JobContext& context) {
+  OrderSearchResult best{start, measure(start, instance.costs), 0};
+  const Schedule whole = split_backwards(instance, start);
+  Bytes too_little = -1;
+  while (best.evaluations < options.evaluations && !context.stopped() &&
+         (!best.figures.feasible || best.figures.peak_memory - too_little > 1)) {
+    const Bytes capacity = best.figures.feasible
+                               ? too_little + (best.figures.peak_memory - too_little) / 2
+                               : kUnlimited;
+    ++best.evaluations;
+    context.count(1);
+    auto found = fit_into(instance, whole, capacity, options.recompute_open);
+    if (found && found->figures.feasible) {
+      found->evaluations = best.evaluations;
+      best = std::move(*found);
+    } else if (capacity == kUnlimited) {
+      return best;
+    } else {
+      too_little = capacity;
+    }
+  }
+  // Whole rounds only: an order met halfway may hold less memory by chance than where it leads.
+  for (std::uint64_t round = kFirstRound;
+       best.figures.feasible && best.evaluations + round <= options.evaluations &&
+       !context.stopped();
+       round *= 2) {
+    const Instance limited = with_capacity(instance, best.figures.peak_memory);
+    OrderSearchOptions rest = options;
+    rest.objective = Objective::kIteration;
+    rest.target = 0;
+    rest.evaluations = round;
+    OrderSearchResult next = improve_by_replay(limited, best.schedule, rest, context);
+    next.evaluations = best.evaluations += next.evaluations;
+    if (better(next.figures, best.figures, Objective::kMemory)) {
+      best = std::move(next);
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+OrderSearchResult improve_order(const Instance& instance, const Schedule& start,
+                                const OrderSearchOptions& options, JobContext& context) {
+  if (!replay_judges(instance.costs) || has_copies(start)) {
+    return improve_by_simulation(instance, start, options, context);
+  }
+  return options.objective == Objective::kMemory
+             ? improve_memory(instance, start, options, context)
+             : improve_by_replay(instance, start, options, context);
 }
 
 }  // namespace stagecraft::search

@@ -94,7 +94,7 @@ bool Moves::move_in_block(Time limit) {
          state_->end(list[high]) == state_->start(list[high + 1])) {
     ++high;
   }
-  std::size_t to = at;
+  std::size_t to = 0;
   switch (below(6)) {
     case 0:
     case 1:

@@ -37,7 +37,7 @@ TEST_SUITE("search") {
       instance.costs.memory.capacity.assign(devices, peak * random.uniform(2, 4) / 4);
       const Figures before = measure(start, instance.costs);
       OrderSearchOptions options;
-      options.objective = static_cast<Objective>(random.uniform(0, 2));
+      options.objective = static_cast<Objective>(random.uniform(0, 4));
       options.recompute_open = random.chance(1, 2);
       options.evaluations = static_cast<std::uint64_t>(random.uniform(0, 300));
       options.seed = seed;
@@ -83,6 +83,21 @@ TEST_SUITE("search") {
     options.evaluations = 60'000;
     const OrderSearchResult found = improve_order(instance, start, options, context);
     CHECK(found.figures.span == 24'000);  // no device is ever idle
+  }
+
+  TEST_CASE("with memory as the objective an order needs as little as one micro-batch at a time") {
+    const Pipeline pipeline = make_pipeline(3, 2, 6, PlacementKind::kLoop).value();
+    const Instance instance{
+        pipeline, uniform_costs(pipeline, 1000, 1000, 1000), {1, 1, 1, 1, 1, 1}};
+    const Schedule start = generate("gpipe", {pipeline, instance.costs, {}}).value();
+    FreeContext context;
+    OrderSearchOptions options;
+    options.objective = Objective::kMemory;
+    options.evaluations = 20'000;
+    const OrderSearchResult found = improve_order(instance, start, options, context);
+    CHECK(found.figures.peak_memory == 4);  // a micro-batch holds 2 on each of a device's stages
+    CHECK(found.figures.iteration < measure(start, instance.costs).iteration * 6);
+    CHECK(context.evaluations == found.evaluations);
   }
 
   TEST_CASE("recomputation is added where memory is short") {
