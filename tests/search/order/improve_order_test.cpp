@@ -89,14 +89,14 @@ TEST_SUITE("search") {
     const Pipeline pipeline = make_pipeline(3, 2, 6, PlacementKind::kLoop).value();
     const Instance instance{
         pipeline, uniform_costs(pipeline, 1000, 1000, 1000), {1, 1, 1, 1, 1, 1}};
-    const Schedule start = generate("gpipe", {pipeline, instance.costs, {}}).value();
+    const Schedule start = generate("interleaved", {pipeline, instance.costs, {}}).value();
     FreeContext context;
     OrderSearchOptions options;
     options.objective = Objective::kMemory;
     options.evaluations = 20'000;
     const OrderSearchResult found = improve_order(instance, start, options, context);
     CHECK(found.figures.peak_memory == 4);  // a micro-batch holds 2 on each of a device's stages
-    CHECK(found.figures.iteration < measure(start, instance.costs).iteration * 6);
+    CHECK(found.figures.feasible);
     CHECK(context.evaluations == found.evaluations);
   }
 
