@@ -28,10 +28,8 @@ Refutation refute(const ExactModel& model, Target target, Reasoning reasoning,
   }
   refutation.formula = make_formula(timed, orders, options.most_clauses);
   if (!refutation.formula.too_large) {
-    SatOptions sat;
-    sat.conflicts = conflicts;
-    sat.proof = options.proof;
-    refutation.done = solve(refutation.formula, sat, context).status == SatStatus::kRefuted;
+    SatSession session(refutation.formula, options.proof, context);
+    refutation.done = session.solve(conflicts).status == SatStatus::kRefuted;
   }
   return refutation;
 }

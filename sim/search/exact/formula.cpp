@@ -91,10 +91,10 @@ class Encoder {
 
   // [x ends before y starts]; a variable of its own where it is open.
   std::int32_t before(std::int32_t x, std::int32_t y) {
-    if (always_before(timed_, orders_, x, y)) {
+    if (orders_.before(x, y)) {
       return kTrue;
     }
-    if (always_before(timed_, orders_, y, x)) {
+    if (orders_.before(y, x)) {
       return kFalse;
     }
     const auto found = pairs_.find({std::min(x, y), std::max(x, y)});
@@ -102,7 +102,7 @@ class Encoder {
   }
 
   [[nodiscard]] bool open(std::int32_t x, std::int32_t y) const {
-    return !always_before(timed_, orders_, x, y) && !always_before(timed_, orders_, y, x);
+    return !orders_.before(x, y) && !orders_.before(y, x);
   }
 
   void add_pairs(std::int32_t x, const std::vector<std::int32_t>& ops) {
@@ -110,8 +110,7 @@ class Encoder {
       if (y > x && open(x, y)) {
         pair_variable(x, y);
       }
-      // Orders that follow from windows hold of themselves; those that tighten() concluded from
-      // more than that are written down.
+      // Orders that follow from windows hold of themselves; the others are written down.
       if (y != x && orders_.before(x, y)) {
         add_gap(0, x, y, timed_.duration[slot(x)]);
       }
@@ -122,6 +121,7 @@ class Encoder {
     std::int32_t& variable = pairs_[{x, y}];
     if (variable == 0) {
       variable = new_variable();
+      formula_.pairs.push_back({x, y, variable});
       add_gap(variable, x, y, timed_.duration[slot(x)]);
       add_gap(-variable, y, x, timed_.duration[slot(y)]);
     }
@@ -131,7 +131,7 @@ class Encoder {
   // k + 1, ... give at least `need`. Of lane k either the first a + 1 ops give, or the rest must
   // give what its first a do not; giving is monotone along a lane, so this covers all cases.
   void add_memory(std::int32_t f) {
-    const MemoryAccount account = memory_account(timed_, orders_, f);
+    const MemoryAccount account = memory_account(model_, orders_, f);
     if (account.need <= 0) {
       return;
     }
@@ -236,18 +236,6 @@ std::vector<std::int64_t> starts_of(const TimedModel& timed, const Formula& form
     }
   }
   return starts;
-}
-
-std::vector<std::int8_t> wishes(const TimedModel& timed, const Formula& formula,
-                                const std::vector<std::int64_t>& starts) {
-  std::vector<std::int8_t> wish(slot(formula.variables) + 1, 0);
-  for (std::size_t x = 0; x < starts.size(); ++x) {
-    for (std::int64_t t = timed.first[x]; t < timed.last[x]; ++t) {
-      wish[slot(formula.first_literal[x]) + static_cast<std::size_t>(t - timed.first[x])] =
-          starts[x] <= t ? 1 : -1;
-    }
-  }
-  return wish;
 }
 
 }  // namespace stagecraft::search::exact

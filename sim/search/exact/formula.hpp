@@ -23,6 +23,10 @@ struct Formula {
   std::vector<std::int32_t> literals;
   bool refuted = false;  ///< holds an empty clause
   bool too_large = false;
+  struct Pair {
+    std::int32_t x = 0, y = 0, variable = 0;  ///< true: x ends before y starts; else y before x
+  };
+  std::vector<Pair> pairs;
   std::vector<std::int32_t> first_literal;  ///< [ops] [start <= first]; later times follow
 
   void add(std::initializer_list<std::int32_t> clause);
@@ -35,10 +39,5 @@ struct Formula {
 /// The starts of a solution: model[v] says whether variable v is true.
 [[nodiscard]] std::vector<std::int64_t> starts_of(const TimedModel& timed, const Formula& formula,
                                                   const std::vector<bool>& model);
-
-/// A wish for every variable, [variables + 1]: what a timeline with these starts gives the start
-/// variables; 0 for all others.
-[[nodiscard]] std::vector<std::int8_t> wishes(const TimedModel& timed, const Formula& formula,
-                                              const std::vector<std::int64_t>& starts);
 
 }  // namespace stagecraft::search::exact

@@ -1,6 +1,7 @@
 #include "search/exact/sat.hpp"
 
 #include <algorithm>
+#include <fstream>
 #include <limits>
 
 #include <fmt/format.h>
@@ -36,67 +37,88 @@ class Counter final : public CaDiCaL::Learner {
   std::uint64_t count = 0;
 };
 
-// False if the proof cannot be written.
-bool configure(CaDiCaL::Solver& solver, const Formula& formula, const SatOptions& options) {
-  solver.set("quiet", 1);
-  if (!options.proof.empty()) {
-    solver.set("binary", 0);
-    if (!solver.trace_proof(options.proof.c_str())) {
-      return false;
-    }
-  }
-  solver.reserve(formula.variables);
-  for (const std::int32_t literal : formula.literals) {
-    solver.add(literal);
-  }
-  for (std::size_t v = 1; v < options.wishes.size(); ++v) {
-    if (options.wishes[v] != 0) {
-      solver.phase(static_cast<int>(v) * options.wishes[v]);
-    }
-  }
-  if (options.conflicts > 0) {
-    constexpr std::uint64_t kMost = std::numeric_limits<int>::max();
-    solver.limit("conflicts", static_cast<int>(std::min(options.conflicts, kMost)));
-  }
-  return true;
-}
-
 }  // namespace
 
 bool sat_available() {
   return true;
 }
 
-SatAnswer solve(const Formula& formula, const SatOptions& options, const JobContext& context) {
-  CaDiCaL::Solver solver;
-  Stop stop(context);
+struct SatSession::Parts {
+  Parts(const Formula& formula, const JobContext& job)
+      : context(job), stop(job), variables(formula.variables) {}
+
+  const JobContext& context;
+  Stop stop;
   Counter counter;
-  if (!configure(solver, formula, options)) {
-    return {};
+  std::int32_t variables;
+  bool writable = true;
+  bool traced = false;
+  CaDiCaL::Solver solver;
+};
+
+SatSession::SatSession(const Formula& formula, const std::string& proof, const JobContext& context)
+    : parts_(std::make_unique<Parts>(formula, context)) {
+  CaDiCaL::Solver& solver = parts_->solver;
+  solver.set("quiet", 1);
+  if (!proof.empty()) {
+    // CaDiCaL does not survive a file that it cannot open.
+    if (!std::ofstream(proof)) {
+      parts_->writable = false;
+      return;
+    }
+    solver.set("binary", 0);
+    parts_->traced = solver.trace_proof(proof.c_str());
   }
-  solver.connect_terminator(&stop);
-  solver.connect_learner(&counter);
-  const int status = solver.solve();
+  solver.reserve(formula.variables);
+  for (const std::int32_t literal : formula.literals) {
+    solver.add(literal);
+  }
+  solver.connect_terminator(&parts_->stop);
+  solver.connect_learner(&parts_->counter);
+}
+
+SatSession::~SatSession() {
+  if (parts_->traced) {
+    parts_->solver.flush_proof_trace();
+    parts_->solver.close_proof_trace();
+  }
+  if (parts_->writable) {
+    parts_->solver.disconnect_learner();
+    parts_->solver.disconnect_terminator();
+  }
+}
+
+void SatSession::add(const std::vector<std::int32_t>& clause) {
+  for (const std::int32_t literal : clause) {
+    parts_->solver.add(literal);
+  }
+  parts_->solver.add(0);
+}
+
+SatAnswer SatSession::solve(std::uint64_t conflicts) {
   SatAnswer answer;
+  if (!parts_->writable) {
+    return answer;
+  }
+  CaDiCaL::Solver& solver = parts_->solver;
+  if (conflicts > 0) {
+    constexpr std::uint64_t kMost = std::numeric_limits<int>::max();
+    solver.limit("conflicts", static_cast<int>(std::min(conflicts, kMost)));
+  }
+  const std::uint64_t before = parts_->counter.count;
+  const int status = solver.solve();
+  answer.conflicts = parts_->counter.count - before;
   if (status == 10) {
     answer.status = SatStatus::kSolution;
-    answer.model.resize(static_cast<std::size_t>(formula.variables) + 1);
-    for (int v = 1; v <= formula.variables; ++v) {
+    answer.model.resize(static_cast<std::size_t>(parts_->variables) + 1);
+    for (int v = 1; v <= parts_->variables; ++v) {
       answer.model[static_cast<std::size_t>(v)] = solver.val(v) > 0;
     }
   } else if (status == 20) {
     answer.status = SatStatus::kRefuted;
+  } else if (!parts_->context.stopped()) {
+    answer.conflicts = std::max(answer.conflicts, conflicts);
   }
-  answer.conflicts = counter.count;
-  if (status == 0 && !context.stopped()) {
-    answer.conflicts = std::max(answer.conflicts, options.conflicts);
-  }
-  if (!options.proof.empty()) {
-    solver.flush_proof_trace();
-    solver.close_proof_trace();
-  }
-  solver.disconnect_learner();
-  solver.disconnect_terminator();
   return answer;
 }
 
@@ -106,8 +128,13 @@ bool sat_available() {
   return false;
 }
 
-SatAnswer solve(const Formula& /*formula*/, const SatOptions& /*options*/,
-                const JobContext& /*context*/) {
+struct SatSession::Parts {};
+
+SatSession::SatSession(const Formula& /*formula*/, const std::string& /*proof*/,
+                       const JobContext& /*context*/) {}
+SatSession::~SatSession() = default;
+void SatSession::add(const std::vector<std::int32_t>& /*clause*/) {}
+SatAnswer SatSession::solve(std::uint64_t /*conflicts*/) {
   return {};
 }
 

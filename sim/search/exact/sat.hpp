@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,15 +19,25 @@ struct SatAnswer {
   std::uint64_t conflicts = 0;  ///< learned clauses, which come one to a conflict
 };
 
-struct SatOptions {
-  std::uint64_t conflicts = 0;      ///< 0: no limit
-  std::vector<std::int8_t> wishes;  ///< as wishes(); empty: none
-  std::string proof;                ///< file for the DRAT proof; empty: none
-};
-
 [[nodiscard]] bool sat_available();
-[[nodiscard]] SatAnswer solve(const Formula& formula, const SatOptions& options,
-                              const JobContext& context);
+
+/// A solver that keeps what it has learned while clauses are added to its formula.
+class SatSession {
+ public:
+  /// `proof`: file for the DRAT proof; empty: none. If it cannot be written nothing is solved.
+  SatSession(const Formula& formula, const std::string& proof, const JobContext& context);
+  SatSession(const SatSession&) = delete;
+  SatSession& operator=(const SatSession&) = delete;
+  ~SatSession();
+
+  void add(const std::vector<std::int32_t>& clause);
+  /// `conflicts`: at most so many; 0: no limit.
+  [[nodiscard]] SatAnswer solve(std::uint64_t conflicts);
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
 
 /// DIMACS text.
 [[nodiscard]] std::string to_dimacs(const Formula& formula);

@@ -10,6 +10,7 @@
 #include "search/exact/first_schedule.hpp"
 #include "search/exact/formula.hpp"
 #include "search/exact/model.hpp"
+#include "search/exact/path_cut.hpp"
 #include "search/exact/sat.hpp"
 #include "search/exact/windows.hpp"
 #include "stagecraft/engine/bounds.hpp"
@@ -25,10 +26,14 @@ using namespace exact;
 constexpr std::uint64_t kFirstBudget = 3'000;
 constexpr std::uint64_t kBudgetGrowth = 3;
 // Start variables of the first formula; beyond it times are rounded to longer units.
-constexpr std::int64_t kComfortableVariables = 150'000;
+constexpr std::int64_t kComfortableVariables = 30'000;
+// Orders that turn out too long in one attempt, and what each counts of the budget: to solve again
+// takes a while even without a conflict.
+constexpr int kMostCuts = 300;
+constexpr std::uint64_t kConflictsOfCut = 100;
 // Ops up to which the solver finds good orders faster than generators that search.
 constexpr std::size_t kSmall = 400;
-constexpr std::int64_t kRefinement = 4;  // of the units, from one level to the next
+constexpr std::int64_t kRefinement = 8;  // of the units, from one level to the next
 
 class Closing {
  public:
@@ -171,17 +176,17 @@ class Closing {
     raise_bound(bound, fmt::format("no order of {} or less ({})", bound - 1, proof_));
   }
 
-  // Closes in on the first horizon that has a solution in units `factor_` times as long: those in
-  // [lowest, solved) are neither refuted nor solved (or of no use, being no better than the best).
-  // Tries from below in growing steps, since refutations far below the best are cheap; then the
-  // least, which asks least of a refutation, then the one that asks least of a solution.
+  // Closes in on the first horizon that has a solution, with formulas in units `factor_` times as
+  // long: those in [lowest, solved) are neither refuted nor solved (or of no use, being no better
+  // than the best). Tries from below in growing steps, since refutations far below the best are
+  // cheap; then the least, which asks least of a refutation, then the one that asks least of a
+  // solution. Ends early where such units are too long to tell orders apart.
   void close_level() {
-    const std::int64_t resolution = std::max<std::int64_t>(1, factor_ / 2);
     std::int64_t solved = first_useless();
     std::int64_t lowest = lowest_left();
-    std::int64_t step = resolution;
+    std::int64_t step = 1;
     std::uint64_t budget = kFirstBudget;
-    while (solved - lowest >= resolution && !over_) {
+    while (lowest < solved && !over_) {
       const std::array<std::int64_t, 3> tries = {std::min(lowest + step - 1, solved - 1), lowest,
                                                  solved - 1};
       Answer answer = Answer::kUnknown;
@@ -193,6 +198,9 @@ class Closing {
         }
       }
       if (answer == Answer::kUnknown) {
+        if (cuts_spent_ && factor_ > 1) {
+          return;
+        }
         budget *= kBudgetGrowth;
       } else if (answer == Answer::kRefuted) {
         refuted(horizon);
@@ -241,37 +249,60 @@ class Closing {
       proof_ = "windows";
       return Answer::kRefuted;
     }
-    if (factor_ > 1) {
-      timed = coarsen(std::move(timed), factor_);
-    }
-    const Formula formula = make_formula(timed, orders, options_.most_clauses);
+    proof_ = "SAT";
+    const TimedModel rounded = coarsen(timed, factor_);
+    const Formula formula = make_formula(rounded, orders, options_.most_clauses);
     if (formula.too_large) {
       result_.exhausted = true;
       return stop("the formula is too large");
     }
     result_.variables = static_cast<std::uint64_t>(formula.variables);
     result_.clauses = formula.clauses;
-    SatOptions sat;
-    sat.conflicts = budget;
-    if (options_.conflicts > 0) {
-      sat.conflicts = std::min(budget, options_.conflicts - result_.conflicts);
-    }
-    const SatAnswer answer = solve(formula, sat, context_);
-    result_.conflicts += answer.conflicts;
-    proof_ = "SAT";
-    switch (answer.status) {
-      case SatStatus::kRefuted:
+    SatSession session(formula, "", context_);
+    const std::uint64_t end = result_.conflicts + budget;
+    cuts_spent_ = false;
+    for (int cuts = 0; cuts < kMostCuts; ++cuts) {
+      const SatAnswer answer = session.solve(conflicts_until(end));
+      result_.conflicts += answer.conflicts;
+      if (answer.status == SatStatus::kRefuted) {
         return Answer::kRefuted;
-      case SatStatus::kSolution:
-        take(order_of(model_, starts_of(timed, formula, answer.model)));
+      }
+      if (answer.status == SatStatus::kStopped || context_.stopped() || spent()) {
+        return unknown();
+      }
+      const OrderTimes times = time_order(timed, orders, formula, answer.model,
+                                          starts_of(rounded, formula, answer.model));
+      take(order_of(model_, times.starts));
+      if (times.clauses.empty()) {
         return Answer::kSolution;
-      case SatStatus::kStopped:
-        break;
+      }
+      for (const std::vector<std::int32_t>& clause : times.clauses) {
+        session.add(clause);
+      }
+      result_.conflicts += kConflictsOfCut;
+      if (result_.conflicts >= end) {
+        return unknown();
+      }
     }
+    cuts_spent_ = true;
+    return unknown();
+  }
+
+  [[nodiscard]] bool spent() const {
+    return options_.conflicts > 0 && result_.conflicts >= options_.conflicts;
+  }
+  [[nodiscard]] std::uint64_t conflicts_until(std::uint64_t end) const {
+    if (options_.conflicts > 0) {
+      end = std::min(end, options_.conflicts);
+    }
+    return std::max<std::uint64_t>(end - result_.conflicts, 1);
+  }
+
+  Answer unknown() {
     if (context_.stopped()) {
       return stop("stopped");
     }
-    if (options_.conflicts > 0 && result_.conflicts >= options_.conflicts) {
+    if (spent()) {
       return stop("the budget of conflicts is spent");
     }
     return Answer::kUnknown;
@@ -320,7 +351,8 @@ class Closing {
   std::int64_t factor_ = 1;  // of the units of the formula
   bool over_ = false;
   std::string why_;
-  std::string proof_;  // of the last refutation
+  bool cuts_spent_ = false;  // of the last attempt
+  std::string proof_;        // of the last refutation
 };
 
 }  // namespace

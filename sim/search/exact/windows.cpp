@@ -52,7 +52,13 @@ class Tightening {
         break;
       }
     }
-    return follow_arcs();
+    if (!follow_arcs()) {
+      return false;
+    }
+    for (const std::vector<std::int32_t>& ops : model_.device_ops) {
+      order_pairs(ops);
+    }
+    return true;
   }
 
  private:
@@ -173,7 +179,7 @@ class Tightening {
           model_.room[slot(model_.ops[slot(f)].device)] == kUnlimited) {
         continue;
       }
-      const MemoryAccount account = memory_account(timed_, orders_, f);
+      const MemoryAccount account = memory_account(model_, orders_, f);
       if (account.need <= 0) {
         continue;
       }
@@ -362,8 +368,7 @@ Target target_below(const ExactModel& model, Time value) {
   return target;
 }
 
-MemoryAccount memory_account(const TimedModel& timed, const Orders& orders, std::int32_t op) {
-  const ExactModel& model = *timed.model;
+MemoryAccount memory_account(const ExactModel& model, const Orders& orders, std::int32_t op) {
   const std::size_t device = slot(model.ops[slot(op)].device);
   MemoryAccount account;
   account.need = model.ops[slot(op)].taken - model.room[device];
@@ -373,10 +378,10 @@ MemoryAccount memory_account(const TimedModel& timed, const Orders& orders, std:
     std::vector<std::int32_t> forwards;
     for (const std::int32_t x : lane) {
       const ModelOp& other = model.ops[slot(x)];
-      if (x == op || always_before(timed, orders, op, x)) {
+      if (x == op || orders.before(op, x)) {
         continue;
       }
-      const bool surely = always_before(timed, orders, x, op);
+      const bool surely = orders.before(x, op);
       account.need += other.taken;
       if (surely) {
         account.need -= other.released;

@@ -76,10 +76,10 @@ struct Target {
 
 enum class Reasoning : std::uint8_t { kArcs, kAll };
 
-/// Tightens timed.first and timed.last to a fixpoint (or for some rounds) by arcs, by the loads
-/// before and after every op on its device, by energetic reasoning over all intervals of a device
-/// (Baptiste, Le Pape, Nuijten, "Constraint-based scheduling", 2001), and by what memory asks to be
-/// released before a forward. False: no timeline keeps T.
+/// Tightens timed.first and timed.last, and sets orders, to a fixpoint (or for some rounds) by
+/// arcs, by the loads before and after every op on its device, by energetic reasoning over all
+/// intervals of a device (Baptiste, Le Pape, Nuijten, "Constraint-based scheduling", 2001), and by
+/// what memory asks to be released before a forward. False: no timeline keeps T.
 [[nodiscard]] bool tighten(TimedModel& timed, Orders& orders,
                            Reasoning reasoning = Reasoning::kAll);
 
@@ -90,15 +90,7 @@ struct MemoryAccount {
   Bytes need = 0;  ///< bytes that these must give; <= 0: the op always fits
   std::vector<std::vector<std::int32_t>> release_lanes, forward_lanes;
 };
-[[nodiscard]] MemoryAccount memory_account(const TimedModel& timed, const Orders& orders,
+[[nodiscard]] MemoryAccount memory_account(const ExactModel& model, const Orders& orders,
                                            std::int32_t op);
-
-/// True if x ends before y starts in every timeline (ops of one device).
-[[nodiscard]] inline bool always_before(const TimedModel& timed, const Orders& orders,
-                                        std::int32_t x, std::int32_t y) {
-  const auto a = static_cast<std::size_t>(x);
-  const auto b = static_cast<std::size_t>(y);
-  return orders.before(x, y) || timed.first[b] >= timed.last[a] + timed.duration[a];
-}
 
 }  // namespace stagecraft::search::exact
