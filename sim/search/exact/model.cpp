@@ -47,6 +47,11 @@ class Builder {
 
   ExactModel build() {
     find_classes();
+    set_horizon();
+    if (model_.horizon == Horizon::kPeriod && !equal_microbatches()) {
+      add_starts();
+    }
+    const std::size_t starts = model_.ops.size();
     for (const Direction direction : directions()) {
       add_forwards(direction);
     }
@@ -57,8 +62,10 @@ class Builder {
       add_weights(direction);
     }
     add_lane_arcs();
+    for (std::size_t x = starts; starts > 0 && x < model_.ops.size(); ++x) {
+      connect(model_.ops[x].device, static_cast<std::int32_t>(x), 0);
+    }
     set_room();
-    set_horizon();
     set_unit();
     return std::move(model_);
   }
@@ -211,6 +218,20 @@ class Builder {
     });
   }
 
+  // Where it is open which op comes first on a device: op d is the start of device d.
+  void add_starts() {
+    for (std::int32_t d = 0; d < pipeline_.devices; ++d) {
+      model_.device_lanes[slot(d)].push_back(d);
+      model_.device_ops[slot(d)].push_back(d);
+      model_.lanes.push_back({d});
+      model_.lane_of.push_back(d);
+      ModelOp op;
+      op.device = d;
+      op.is_start = true;
+      model_.ops.push_back(op);
+    }
+  }
+
   void add_lane_arcs() {
     for (const std::vector<std::int32_t>& lane : model_.lanes) {
       for (std::size_t i = 1; i < lane.size(); ++i) {
@@ -265,12 +286,16 @@ class Builder {
     }
   }
 
+  [[nodiscard]] bool equal_microbatches() const {
+    return !pipeline_.bidirectional() && !pipeline_.sliced() &&
+           std::ranges::all_of(class_of_, [](std::int32_t c) { return c == 0; });
+  }
+
   // The span counts from a device's first start as replay gives it: as early as possible. That time
   // is known if all micro-batches are equal and the first forwards reach every device through
   // devices that have nothing to do before: then the span is a makespan with a negative tail.
   bool set_known_starts() {
-    if (pipeline_.bidirectional() || pipeline_.sliced() ||
-        std::ranges::any_of(class_of_, [](std::int32_t c) { return c != 0; })) {
+    if (!equal_microbatches()) {
       return false;
     }
     std::vector<char> seen(slot(pipeline_.devices), 0);
@@ -335,6 +360,9 @@ Schedule order_of(const ExactModel& model, const std::vector<std::int64_t>& star
     std::ranges::stable_sort(order, {}, [&](std::int32_t x) { return starts[slot(x)]; });
     for (const std::int32_t x : order) {
       const ModelOp& op = model.ops[slot(x)];
+      if (op.is_start) {
+        continue;
+      }
       lists[d].push_back(op.op);
       if (op.weight_follows) {
         lists[d].push_back(op.op);

@@ -32,6 +32,7 @@ struct ModelOp {
   Bytes taken = 0;              ///< at the start
   Bytes released = 0;           ///< at the end
   bool weight_follows = false;  ///< a W of no duration stands behind it
+  bool is_start = false;        ///< no op: a moment at which the device may start
 };
 
 /// start[to] >= start[from] + delay, delay >= 0; from < to, so op numbers are a topological order.

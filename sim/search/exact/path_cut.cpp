@@ -10,6 +10,9 @@ std::size_t slot(std::int32_t number) {
   return static_cast<std::size_t>(number);
 }
 
+// Without a cycle a few sweeps do: edges are looked at in about the order of time.
+constexpr int kSweepsBeforeCycles = 4;
+
 struct Edge {
   std::int32_t from = 0, to = 0;
   std::int64_t delay = 0;
@@ -35,18 +38,25 @@ class PathSearch {
   OrderTimes run() {
     OrderTimes times;
     bool changed = true;
-    while (changed) {
+    for (int sweep = 0; changed; ++sweep) {
       changed = false;
       for (const Edge& edge : edges_) {
         const std::int64_t start = start_[slot(edge.from)] + edge.delay;
-        if (start <= start_[slot(edge.to)] || is_late(edge.from)) {
+        if (start <= start_[slot(edge.to)] || is_late(edge.from) || is_late(edge.to)) {
           continue;
         }
         start_[slot(edge.to)] = start;
         reason_[slot(edge.to)] = &edge;
         changed = true;
         if (is_late(edge.to)) {
-          add_clause(edge.to, times.clauses);
+          times.clauses.push_back(clause_of(edge.to));
+        }
+      }
+      // A cycle of positive length would take many small steps to the end of a window.
+      if (changed && sweep >= kSweepsBeforeCycles) {
+        if (const std::int32_t x = on_cycle(); x >= 0) {
+          times.clauses.push_back(clause_of(x));
+          break;
         }
       }
     }
@@ -83,8 +93,24 @@ class PathSearch {
     return start_[slot(x)] > timed_.last[slot(x)];
   }
 
+  // An op from which reasons lead back to itself, or -1.
+  [[nodiscard]] std::int32_t on_cycle() const {
+    std::vector<std::int32_t> seen(start_.size(), -1);  // from where
+    for (std::size_t begin = 0; begin < start_.size(); ++begin) {
+      auto x = static_cast<std::int32_t>(begin);
+      while (seen[slot(x)] < 0 && reason_[slot(x)] != nullptr) {
+        seen[slot(x)] = static_cast<std::int32_t>(begin);
+        x = reason_[slot(x)]->from;
+      }
+      if (seen[slot(x)] == static_cast<std::int32_t>(begin) && reason_[slot(x)] != nullptr) {
+        return x;
+      }
+    }
+    return -1;
+  }
+
   // The pairs on the way to x; or those of a cycle that this way runs into.
-  void add_clause(std::int32_t x, std::vector<std::vector<std::int32_t>>& clauses) const {
+  [[nodiscard]] std::vector<std::int32_t> clause_of(std::int32_t x) const {
     std::vector<std::int32_t> clause;
     std::vector<std::int32_t> passed;
     std::vector<std::size_t> literals_before;
@@ -102,7 +128,7 @@ class PathSearch {
       }
       x = edge.from;
     }
-    clauses.push_back(std::move(clause));
+    return clause;
   }
 
   const TimedModel& timed_;

@@ -117,12 +117,20 @@ class Closing {
     BoundOptions options;
     options.split_backward = instance_.costs.split_backward;
     const LowerBound engine = lower_bound(instance_.pipeline, instance_.costs, options);
-    if (options_.objective != Objective::kSpan && !instance_.costs.post_validation) {
+    if (options_.objective == Objective::kMakespan ||
+        (options_.objective == Objective::kIteration && !instance_.costs.post_validation)) {
       raise_bound(engine.device_load, "load");
       raise_bound(engine.chain, "chain");
       if (engine.memory_limited != kNever) {
         raise_bound(engine.memory_limited, "memory");
       }
+    }
+    for (std::size_t d = 0; d < model_.device_ops.size(); ++d) {
+      Time work = model_.head[d] + model_.tail[d];
+      for (const std::int32_t x : model_.device_ops[d]) {
+        work += model_.ops[static_cast<std::size_t>(x)].duration;
+      }
+      raise_bound(work, "load");
     }
     raise_bound(options_.bound, options_.bound_reason);
     const BoundReport report = lower_bound(instance_, options_.objective);

@@ -276,6 +276,9 @@ TimedModel make_timed_model(const ExactModel& model, std::int64_t horizon, Scale
     const std::int64_t gap = horizon + scale.up(-model.tail[d]);
     for (const std::int32_t from : model.device_lanes[d]) {
       for (const std::int32_t to : model.device_lanes[d]) {
+        if (model.ops.front().is_start && to != static_cast<std::int32_t>(d)) {
+          continue;  // the lane of a start has its number, and all ops are after it
+        }
         const std::int32_t end = model.lanes[slot(from)].back();
         const std::int32_t start = model.lanes[slot(to)].front();
         timed.back_arcs.push_back({end, start, timed.duration[slot(end)] - gap});

@@ -35,11 +35,14 @@ Instance random_instance(Random& random, const Shape& shape, bool uneven, bool z
   if (shape.slices > 1) {
     instance.pipeline.slices.assign(static_cast<std::size_t>(shape.microbatches), shape.slices);
   }
-  const Time unit = random.uniform(1, 3);
+  // Three of four have small whole times, the others no common divisor worth the name.
+  const bool fine = random.chance(1, 4);
+  const Time unit = fine ? 997 : random.uniform(1, 3);
   const auto grid = [&](std::int64_t low, std::int64_t high, std::int64_t factor) {
     std::vector<std::int64_t> values;
     for (std::int32_t i = 0; i < pipeline.stages * (uneven ? pipeline.microbatches : 1); ++i) {
-      values.push_back(factor * random.uniform(low, high));
+      const std::int64_t value = factor * random.uniform(low, high);
+      values.push_back(value > 0 && fine ? value + random.uniform(0, 400) : value);
     }
     return uneven ? Grid::per_microbatch(values, pipeline.microbatches) : Grid::per_stage(values);
   };
