@@ -103,7 +103,7 @@ def pipeoffloads(case, program, capacity):
     results = []
     for group in sorted({(case.devices + 1) // 2, case.devices}):
         for chunks in range(case.chunks + 1):
-            sets = ["--schedule", "pipeoffload", "--set", f"schedule.group_size={group}",
+            sets = ["--set", "schedule.kind=pipeoffload", "--set", f"schedule.group_size={group}",
                     "--set", f"schedule.offload_chunks={chunks}"]
             result = call(program, ["simulate", "-", *sets], text)
             if result and result["feasible"]:
