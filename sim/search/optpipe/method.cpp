@@ -360,6 +360,7 @@ class OptPipe final : public Method {
     search.objective = options_.objective;
     search.seed = options_.seed + static_cast<std::uint64_t>(round_) - 1;
     search.evaluations = grown(kFirstEvaluations);
+    search.starts = round_ == 1;
     search.recompute_open = problem_.recompute_open;
     search.offload_open = problem_.offload_open;
     std::optional<ScoredPlan> found =

@@ -13,8 +13,10 @@
 #include <utility>
 
 #include "search/optpipe/copy_plan.hpp"
+#include "search/optpipe/move_copies.hpp"
 #include "search/optpipe/offload_starts.hpp"
 #include "stagecraft/core/random.hpp"
+#include "stagecraft/engine/bounds.hpp"
 #include "stagecraft/engine/incremental.hpp"
 #include "stagecraft/engine/task_graph.hpp"
 
@@ -47,21 +49,29 @@ class Search {
     if (RoomScheduler::covers(instance)) {
       scheduler_.emplace(instance);
     }
+    const BoundOptions free = {.split_backward = instance.costs.split_backward,
+                               .overlapped = false,
+                               .frees_activations = true};
+    // What a device has to do is a bound on the span, too; heads and tails are not.
+    least_ = span_ ? 0 : lower_bound(instance.pipeline, instance.costs, free).makespan;
   }
 
   std::optional<ScoredPlan> run(const Schedule* start) {
     if (start != nullptr) {
       try_schedule(*start, "start");
     }
-    for_each_offload_start(instance_, [this](const Schedule& schedule, std::string_view origin) {
-      try_schedule(schedule, origin);
-      return !done();
-    });
-    if (scheduler_) {
-      first_rules();
-      develop_rules();
+    if (start == nullptr || options_.starts) {
+      for_each_offload_start(instance_, [this](const Schedule& schedule, std::string_view origin) {
+        try_schedule(schedule, origin);
+        return !done();
+      });
+      if (scheduler_) {
+        first_rules();
+        develop_rules();
+      }
     }
     move_ops();
+    move_all();
     context_.count(std::exchange(uncounted_, 0));
     return std::move(best_);
   }
@@ -75,6 +85,10 @@ class Search {
     if (uncounted_ >= 256) {
       context_.count(std::exchange(uncounted_, 0));
     }
+  }
+
+  [[nodiscard]] std::uint64_t left() const {
+    return options_.evaluations - std::min(options_.evaluations, spent_);
   }
 
   [[nodiscard]] Time value(const TimedOrder& order) const {
@@ -256,8 +270,7 @@ class Search {
   /// Climbs from each kept rule with a part of the budget, equal values allowed.
   void develop_rules() {
     std::vector<Found> rules = std::move(kept_);
-    const std::uint64_t left = options_.evaluations - std::min(options_.evaluations, spent_);
-    const std::uint64_t share = left / 2 / std::max<std::size_t>(rules.size(), 1);
+    const std::uint64_t share = left() / 3 / std::max<std::size_t>(rules.size(), 1);
     for (Found& found : rules) {
       const std::uint64_t until = spent_ + share;
       std::uint64_t gained = spent_;
@@ -310,7 +323,8 @@ class Search {
     }
     IncrementalReplay replay(*graph);
     Time current = value(replay);
-    while (!done()) {
+    const std::uint64_t until = spent_ + left() / 3;
+    while (spent_ < until && !done()) {
       const auto task =
           static_cast<OpIndex>(random_.uniform(0, static_cast<std::int64_t>(replay.size()) - 1));
       const auto list = replay.list(graph->device[task]);
@@ -332,12 +346,31 @@ class Search {
     }
   }
 
+  /// Moves ops and copies of the best schedule together with what is left of the budget.
+  void move_all() {
+    if (!best_ || !scheduler_ || instance_.costs.communication != Communication::kLatency ||
+        done()) {
+      return;
+    }
+    MoveCopiesOptions moves;
+    moves.span = span_;
+    moves.may_copy = options_.offload_open && instance_.costs.offload_given;
+    moves.seed = options_.seed;
+    moves.evaluations = left();
+    moves.stopped = [this] { return done(); };
+    const Schedule start = best_->plan.schedule;
+    spend(move_copies(instance_, start, moves, [this](Schedule schedule) {
+      static_cast<void>(consider(std::move(schedule), "ops and copies moved"));
+    }));
+  }
+
   const Instance& instance_;
   const OffloadSearchOptions& options_;
   JobContext& context_;
   Random random_;
   CopyPlanner planner_;
-  bool span_;  // the span stands for the objective, otherwise the makespan
+  Time least_ = 0;  // of span or makespan
+  bool span_;       // the span stands for the objective, otherwise the makespan
   std::optional<RoomScheduler> scheduler_;
   std::optional<ScoredPlan> best_;
   std::optional<TimedOrder> best_order_;  // compute ops of the best plan with planned copies
