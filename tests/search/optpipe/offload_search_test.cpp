@@ -5,6 +5,7 @@
 
 #include "search/free_context.hpp"
 #include "search/optpipe/copy_plan.hpp"
+#include "search/optpipe/copy_replay.hpp"
 #include "search/optpipe/list_schedule.hpp"
 #include "stagecraft/core/random.hpp"
 #include "stagecraft/engine/evaluate.hpp"
@@ -47,6 +48,14 @@ Schedule without(const Schedule& schedule, const Op& offload) {
 std::size_t copies(const Schedule& schedule) {
   return static_cast<std::size_t>(
       std::ranges::count_if(schedule.ops, [](const Op& op) { return is_copy(op.kind); }));
+}
+
+Time first_start(const Evaluation& evaluation) {
+  Time first = kNever;
+  for (const DeviceEvaluation& device : evaluation.devices) {
+    first = std::min(first, device.first_start);
+  }
+  return first;
 }
 
 TEST_SUITE("search") {
@@ -113,6 +122,36 @@ TEST_SUITE("search") {
     }
     CHECK(fitted > 50);
     CHECK(planned > 50);
+  }
+
+  TEST_CASE("random schedules: the replay of whole lists has the engine's times and memory") {
+    Random random(11);
+    const test::RandomShape shape{.most_slices = 1, .bidirectional = false, .overlapped = false};
+    std::size_t with_copies = 0;
+    for (int round = 0; round < 100; ++round) {
+      Instance instance;
+      instance.pipeline = test::random_pipeline(random, shape);
+      instance.costs = test::random_costs(random, instance.pipeline);
+      instance.costs.network.host.host_link_of.clear();
+      const Schedule schedule = test::random_schedule(random, instance.pipeline, shape);
+      instance.costs.memory.capacity.assign(static_cast<std::size_t>(instance.pipeline.devices),
+                                            random.uniform(1, 40));
+      const Evaluation evaluation = evaluate(schedule, instance.costs);
+      REQUIRE(evaluation.complete);
+      CopyReplay replay(instance, schedule);
+      REQUIRE(replay.run());
+      Bytes excess = 0;
+      for (std::size_t d = 0; d < evaluation.devices.size(); ++d) {
+        excess += std::max<Bytes>(
+            0, evaluation.devices[d].peak_memory - instance.costs.memory.capacity[d]);
+      }
+      CHECK(replay.excess() == excess);
+      CHECK(replay.makespan() == evaluation.makespan + first_start(evaluation));
+      CHECK(replay.span() == evaluation.span);
+      CHECK(replay.schedule().ops == schedule.ops);
+      with_copies += copies(schedule);
+    }
+    CHECK(with_copies > 20);
   }
 
   TEST_CASE("shared host links: planned copies fit the memory and delay nothing") {
