@@ -3,8 +3,8 @@
 // far.
 //
 // The solver is CBC on the published kind of model, or our own for the same decisions
-// (`solver: stagecraft`: search_offload, and the SAT solver of exact.hpp). With CBC the limits are
-// seconds, so the result depends on the machine; everything else is deterministic.
+// (`solver: stagecraft`: search_offload, and without offload the SAT solver of exact.hpp). With CBC
+// the limits are seconds, so the result depends on the machine; everything else is deterministic.
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -190,9 +190,10 @@ class OptPipe final : public Method {
             none(instance_.costs.gradient_reduction) && none(instance_.costs.optimizer_step));
   }
 
+  /// The SAT solver knows no copies: with offload its bounds would not hold.
   [[nodiscard]] bool use_exact() const {
-    return exact_available() && options_.objective != Objective::kMemory &&
-           options_.objective != Objective::kCost;
+    return exact_available() && !problem_.offload_open && !problem_.recompute_open &&
+           options_.objective != Objective::kMemory && options_.objective != Objective::kCost;
   }
 
   [[nodiscard]] std::string fingerprint() const {
@@ -341,8 +342,8 @@ class OptPipe final : public Method {
       const double least = std::ceil(answer.bound - 1e-6);
       result.bound = static_cast<std::int64_t>(std::max(0.0, least)) * milp.scale();
       result.bound_reason = "MILP (CBC)";
-      result.bound_holds_for_space =
-          !problem_.partition_open && !problem_.placement_open && !problem_.recompute_open;
+      result.bound_holds_for_space = !problem_.partition_open && !problem_.placement_open &&
+                                     !problem_.chunks_open && !problem_.recompute_open;
     }
   }
 
@@ -376,7 +377,6 @@ class OptPipe final : public Method {
     ExactOptions exact;
     exact.objective = options_.objective;
     exact.conflicts = grown(kFirstConflicts);
-    exact.offload_open = problem_.offload_open && instance_.costs.offload_given;
     ExactResult solved =
         solve_order(instance_, best_ ? &best_->plan.schedule : nullptr, exact, context);
     if (solved.schedule) {
@@ -387,10 +387,13 @@ class OptPipe final : public Method {
     } else if (solved.status != ExactStatus::kStopped) {
       result.state = "over";
     }
+    if (solved.status == ExactStatus::kNotCovered) {
+      return result;
+    }
     result.bound = solved.bound;
     result.bound_reason = solved.reason;
     result.bound_holds_for_space =
-        !problem_.partition_open && !problem_.placement_open && !problem_.recompute_open;
+        !problem_.partition_open && !problem_.placement_open && !problem_.chunks_open;
     return result;
   }
 
