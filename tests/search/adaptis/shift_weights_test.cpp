@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "profiles.hpp"
+#include "search/adaptis/loads.hpp"
 #include "search/free_context.hpp"
 #include "stagecraft/schedule/verify.hpp"
 #include "stagecraft/search/plan.hpp"
@@ -44,10 +45,7 @@ TEST_SUITE("search") {
           {.devices = devices, .microbatches = 5, .transfer = random.uniform(0, 6)});
       std::vector<std::int32_t> partition(static_cast<std::size_t>(2 * devices), 1);
       partition.back() = 1 + devices;
-      std::vector<std::int32_t> placement;
-      for (std::int32_t s = 0; s < 2 * devices; ++s) {
-        placement.push_back(s % devices);
-      }
+      const std::vector<std::int32_t> placement = round_robin(2 * devices, devices);
       const Instance instance = problem.instance(partition, placement).value();
       const Schedule greedy = generate("greedy", {instance.pipeline, instance.costs, {}}).value();
       FreeContext context;
