@@ -300,6 +300,28 @@ TEST_SUITE("search") {
     CHECK(result.bound <= result.value);
   }
 
+  TEST_CASE("exact: with copies the bound is that of orders without a limit of memory") {
+    if (!exact_available()) {
+      return;
+    }
+    Instance instance = line(4, 6, {2, 2, 1}, 1, 4);
+    instance.costs.offload = instance.costs.reload = Grid::constant(1);
+    instance.costs.offload_given = true;
+    ExactOptions options;
+    options.objective = Objective::kMakespan;
+    FreeContext context;
+    const ExactResult within = solve_order(instance, nullptr, options, context);
+    options.offload_open = true;
+    const ExactResult copies = solve_order(instance, nullptr, options, context);
+    check_schedule(instance, copies, Objective::kMakespan);
+    CHECK(copies.value <= within.value);
+    instance.costs.memory.capacity.assign(4, 100);
+    const ExactResult rich = solve_order(instance, nullptr, options, context);
+    REQUIRE(rich.status == ExactStatus::kOptimal);
+    CHECK(copies.bound == rich.value);
+    CHECK(rich.value < within.value);
+  }
+
   TEST_CASE("exact: what the formula does not know is said") {
     Instance instance = line(2, 2, {1, 1, 1}, 0, 4);
     instance.costs.communication = Communication::kBlocking;
