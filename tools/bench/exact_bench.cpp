@@ -176,6 +176,13 @@ std::vector<Case> real_cases() {
                            466, cap, o, o == Objective::kSpan ? known : 0));
     }
   }
+  for (const Objective o : {Objective::kMakespan, Objective::kSpan}) {
+    for (const Bytes cap : {12, 16, 24}) {
+      cases.push_back(
+          make("large 16,64 " + std::string(to_string(o)) + " cap " + std::to_string(cap), 16, 64,
+               5, 6, 4, 1, cap, o, 0));
+    }
+  }
   return cases;
 }
 

@@ -42,11 +42,11 @@ class Closing {
 
   ExactResult run(const Schedule* start) {
     take_start(start);
-    take_bounds();
     if (!result_.schedule) {
       conclude_without_order();
       return std::move(result_);
     }
+    take_bounds();
     if (!closed() && !refuted_by_windows() && start == nullptr && model_.size() > kSmall) {
       for (const Schedule& schedule : searched_schedules(instance_)) {
         take(schedule);
@@ -171,7 +171,7 @@ class Closing {
   void raise_bound_by_windows() {
     std::int64_t lowest = lowest_left();
     std::int64_t kept = first_useless();
-    while (!closed() && lowest < kept) {
+    while (!closed() && lowest < kept && !context_.stopped()) {
       const std::int64_t horizon = lowest + (kept - lowest) / 2;
       TimedModel timed = make_timed_model(model_, horizon, {model_.unit, 1});
       Orders orders(model_.size());
