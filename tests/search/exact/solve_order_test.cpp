@@ -240,7 +240,7 @@ TEST_SUITE("search") {
     costs.backward_input = Grid::per_stage({6'001, 9'004, 5'000});
     costs.backward_weight = Grid::per_stage({4'007, 5'001, 3'003});
     costs.backward = Grid::per_stage({10'008, 14'005, 8'003});
-    const ExactResult result = solve(instance, Objective::kSpan, 12'000);
+    const ExactResult result = solve(instance, Objective::kSpan, 6'000);
     check_schedule(instance, result, Objective::kSpan);
     // Its neighbour in whole thousands is known to be 109 (zero-bubble ILP): every op is up to 7
     // ns longer here, and a path has at most 45 of them.
