@@ -67,10 +67,10 @@ bool Moves::attempt(Time limit) {
     return exchange_microbatches(limit);
   }
   draw = below(100);
-  if (draw < 50) {
+  if (draw < 40) {
     return move_in_block(limit);
   }
-  if (draw < 70) {
+  if (draw < 80) {
     return move_anywhere(limit);
   }
   if (draw < 90) {
@@ -254,7 +254,7 @@ bool Moves::build(OpIndex task, std::size_t to) {
   } else {
     std::rotate(stretch_.begin(), stretch_.begin() + 1, stretch_.end());
   }
-  if (stretch_.size() > 2 && below(8) >= (model_->alike ? 1U : 4U)) {
+  if (stretch_.size() > 2 && below(16) >= (model_->alike ? 1U : 8U)) {
     keep_class_order(model_->klass[task], to_front);
   }
   return true;
