@@ -9,6 +9,7 @@
 #include "stagecraft/search/offload_search.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -47,7 +48,7 @@ class Search {
         span_(options.objective == Objective::kSpan ||
               (options.objective != Objective::kMakespan && instance.costs.post_validation)) {
     if (RoomScheduler::covers(instance)) {
-      scheduler_.emplace(instance);
+      scheduler_ = std::make_unique<RoomScheduler>(instance);
     }
     const BoundOptions free = {.split_backward = instance.costs.split_backward,
                                .overlapped = false,
@@ -201,14 +202,15 @@ class Search {
 
   void first_rules() {
     const Pipeline& pipeline = instance_.pipeline;
-    const std::int32_t P = pipeline.devices;
+    const std::int32_t devices = pipeline.devices;
     RoomRule rule;
     rule.recomputed.assign(slot(pipeline.stages), 0);
-    for (std::int32_t d = 0; d < P; ++d) {
+    for (std::int32_t d = 0; d < devices; ++d) {
       rule.room.push_back(scheduler_->all_units(d) + scheduler_->reserve(d));
     }
-    std::vector<std::int32_t> groups = {P, (P + 1) / 2, pipeline.microbatches, 2 * P, 1};
-    if (pipeline.stages == P) {
+    std::vector<std::int32_t> groups = {devices, (devices + 1) / 2, pipeline.microbatches,
+                                        2 * devices, 1};
+    if (pipeline.stages == devices) {
       groups = {pipeline.microbatches};
     }
     std::vector<std::int32_t> parts = {0};
@@ -218,11 +220,11 @@ class Search {
     for (const std::int32_t part : parts) {
       rule.recomputed.assign(slot(pipeline.stages), part);
       for (const std::int32_t forward_first : {0, 1}) {
-        rule.forward_first.assign(slot(P), forward_first);
+        rule.forward_first.assign(slot(devices), forward_first);
         for (const std::int32_t group : groups) {
           rule.group = std::clamp(group, 1, pipeline.microbatches);
           for (const std::int32_t delay : {5, 1, 3, 0}) {
-            rule.delay_w.assign(slot(P), delay);
+            rule.delay_w.assign(slot(devices), delay);
             shrink_rooms(rule);
           }
         }
@@ -371,7 +373,7 @@ class Search {
   CopyPlanner planner_;
   Time least_ = 0;  // of span or makespan
   bool span_;       // the span stands for the objective, otherwise the makespan
-  std::optional<RoomScheduler> scheduler_;
+  std::unique_ptr<RoomScheduler> scheduler_;
   std::optional<ScoredPlan> best_;
   std::optional<TimedOrder> best_order_;  // compute ops of the best plan with planned copies
   Time best_order_value_ = 0;
