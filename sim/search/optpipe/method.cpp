@@ -44,16 +44,13 @@ class OptPipe final : public Method {
 
   [[nodiscard]] std::string_view name() const override { return "optpipe"; }
 
+  // Round 0: cache, AdaOffload, PipeOffload in its own shape. Later: CBC, or our search and the SAT
+  // solver.
   [[nodiscard]] std::size_t jobs() const override {
     if (over_ || round_ >= kMostRounds) {
       return 0;
     }
-    // Round 0: cache, AdaOffload, PipeOffload in its own shape. Later: the solver, or our search
-    // and the SAT solver.
-    if (round_ == 0) {
-      return 3;
-    }
-    return solver_ ? 1 : (use_exact() ? 2 : 1);
+    return round_ == 0 ? 3 : !solver_ && use_exact() ? 2 : 1;
   }
 
   [[nodiscard]] JobResult run(std::size_t job, JobContext& context) const override {
@@ -80,7 +77,7 @@ class OptPipe final : public Method {
     optimal_ = optimal_ || (optimal && best_);
     over_ = over_ || optimal_ || all_over;
     if ((improved || optimal_) && best_ && !setup_.cache.empty()) {
-      // A cache that cannot be written costs time later, and nothing else.
+      // A cache that cannot be written only costs time later.
       static_cast<void>(SolveCache(setup_.cache)
                             .store(instance_, model_objective(), problem_.offload_open,
                                    {best_->plan.schedule, optimal_}));
@@ -238,9 +235,9 @@ class OptPipe final : public Method {
     if (!start) {
       return result;
     }
-    Result<Schedule> schedule =
-        generate(name, {start->instance.pipeline, start->instance.costs, start->options});
-    if (schedule.ok()) {
+    if (Result<Schedule> schedule =
+            generate(name, {start->instance.pipeline, start->instance.costs, start->options});
+        schedule.ok()) {
       Plan plan = plan_of(std::move(schedule).value(), std::string(name));
       plan.partition = start->instance.partition;
       plan.schedule.p2p = start->p2p;
@@ -259,6 +256,13 @@ class OptPipe final : public Method {
     std::vector<double> start;
     if (best_) {
       start = milp->point_of(best_->plan.schedule);
+      if (start.empty() && model.offload) {
+        // Copies planned anew start their reloads where the model expects them.
+        if (const Result<Schedule> again = ada_offload(instance_, best_->plan.schedule);
+            again.ok()) {
+          start = milp->point_of(*again);
+        }
+      }
       if (start.empty()) {
         // The best so far is outside the model: its makespan need not hold in there.
         model.horizon = 0;
@@ -302,6 +306,10 @@ class OptPipe final : public Method {
     }
   }
 
+  [[nodiscard]] const Schedule* best_order() const {
+    return best_ ? &best_->plan.schedule : nullptr;
+  }
+
   /// A budget that doubles from round to round.
   [[nodiscard]] std::uint64_t grown(std::uint64_t first) const { return first << (round_ - 1); }
 
@@ -314,9 +322,7 @@ class OptPipe final : public Method {
     search.starts = round_ == 1;
     search.recompute_open = problem_.recompute_open;
     search.offload_open = problem_.offload_open;
-    std::optional<ScoredPlan> found =
-        search_offload(instance_, best_ ? &best_->plan.schedule : nullptr, search, context);
-    if (found) {
+    if (auto found = search_offload(instance_, best_order(), search, context)) {
       result.plans.push_back(std::move(found->plan));
     }
     return result;
@@ -327,8 +333,7 @@ class OptPipe final : public Method {
     ExactOptions exact;
     exact.objective = options_.objective;
     exact.conflicts = grown(kFirstConflicts);
-    ExactResult solved =
-        solve_order(instance_, best_ ? &best_->plan.schedule : nullptr, exact, context);
+    ExactResult solved = solve_order(instance_, best_order(), exact, context);
     if (solved.schedule) {
       result.plans.push_back(plan_of(std::move(*solved.schedule), "SAT"));
     }
@@ -337,10 +342,7 @@ class OptPipe final : public Method {
     } else if (solved.status != ExactStatus::kStopped) {
       result.state = "over";
     }
-    if (solved.status == ExactStatus::kNotCovered) {
-      return result;
-    }
-    result.bound = solved.bound;
+    result.bound = solved.status == ExactStatus::kNotCovered ? 0 : solved.bound;
     result.bound_reason = solved.reason;
     result.bound_holds_for_space =
         !problem_.partition_open && !problem_.placement_open && !problem_.chunks_open;
