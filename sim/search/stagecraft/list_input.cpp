@@ -1,0 +1,91 @@
+// Flat costs for the list scheduler, from an instance.
+#include <algorithm>
+
+#include "search/stagecraft/list_schedule.hpp"
+
+namespace stagecraft::search {
+namespace {
+
+// Values of a grid along stages, or stages x micro-batches.
+void flatten(const Grid& grid, std::int32_t stages, std::int32_t microbatches, std::int64_t sign,
+             std::vector<std::int64_t>& out) {
+  out.clear();
+  for (std::int32_t s = 0; s < stages; ++s) {
+    for (std::int32_t m = 0; m < microbatches; ++m) {
+      out.push_back(sign * grid.at(s, m));
+    }
+  }
+}
+
+void flatten_memory(const CostTable& costs, std::int32_t stages, std::int32_t microbatches,
+                    ListInput& input) {
+  flatten(costs.memory.forward, stages, microbatches, 1, input.allocate);
+  if (input.split) {
+    flatten(costs.memory.backward_input, stages, microbatches, -1, input.release);
+    flatten(costs.memory.backward_weight, stages, microbatches, -1, input.release_late);
+  } else {
+    input.release = input.allocate;
+    input.release_late.assign(input.allocate.size(), 0);
+  }
+}
+
+// Every device can hold one micro-batch: then the scheduler never deadlocks.
+bool one_fits(const ListInput& input) {
+  for (std::int32_t m = 0; m < (input.column == 0 ? 1 : input.microbatches); ++m) {
+    std::vector<Bytes> held(input.room.size(), 0);
+    for (std::int32_t s = 0; s < input.stages; ++s) {
+      held[static_cast<std::size_t>(input.device[static_cast<std::size_t>(s)])] +=
+          input.allocate[input.at(s, m)];
+    }
+    for (std::size_t d = 0; d < held.size(); ++d) {
+      if (held[d] > input.room[d]) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+bool ListInput::assign(const Instance& instance) {
+  const Pipeline& pipeline = instance.pipeline;
+  const CostTable& costs = instance.costs;
+  if (pipeline.bidirectional() || pipeline.max_slices() > 1) {
+    return false;
+  }
+  devices = pipeline.devices;
+  stages = pipeline.stages;
+  microbatches = pipeline.microbatches;
+  split = costs.split_backward;
+  const auto varies = [](const Grid& grid) { return grid.microbatch_stride != 0; };
+  const bool varying = varies(costs.forward) ||
+                       varies(split ? costs.backward_input : costs.backward) ||
+                       (split && varies(costs.backward_weight)) || varies(costs.memory.forward);
+  row = varying ? microbatches : 1;
+  column = varying ? 1 : 0;
+  const std::int32_t columns = varying ? microbatches : 1;
+  flatten(costs.forward, stages, columns, 1, forward);
+  flatten(split ? costs.backward_input : costs.backward, stages, columns, 1, backward);
+  if (split) {
+    flatten(costs.backward_weight, stages, columns, 1, weight);
+  }
+  device = pipeline.device_of_stage;
+  latency.resize(static_cast<std::size_t>(std::max(0, stages - 1)));
+  for (std::int32_t s = 0; s + 1 < stages; ++s) {
+    latency[static_cast<std::size_t>(s)] = costs.latency(pipeline, s, s + 1);
+  }
+  closing = costs.gradient_reduction;
+  limited = costs.memory.given && !costs.memory.capacity.empty();
+  if (!limited) {
+    return true;
+  }
+  flatten_memory(costs, stages, columns, *this);
+  room.resize(static_cast<std::size_t>(devices));
+  for (std::int32_t d = 0; d < devices; ++d) {
+    room[static_cast<std::size_t>(d)] = costs.memory.capacity_of(d) - costs.memory.resident_of(d);
+  }
+  return one_fits(*this);
+}
+
+}  // namespace stagecraft::search
