@@ -48,7 +48,7 @@ bool one_fits(const ListInput& input) {
 
 }  // namespace
 
-bool ListInput::assign(const Instance& instance) {
+bool ListInput::assign(const Instance& instance, Bytes cap) {
   const Pipeline& pipeline = instance.pipeline;
   const CostTable& costs = instance.costs;
   if (pipeline.bidirectional() || pipeline.max_slices() > 1) {
@@ -76,14 +76,18 @@ bool ListInput::assign(const Instance& instance) {
     latency[static_cast<std::size_t>(s)] = costs.latency(pipeline, s, s + 1);
   }
   closing = costs.gradient_reduction;
-  limited = costs.memory.given && !costs.memory.capacity.empty();
+  limited = costs.memory.given && (!costs.memory.capacity.empty() || cap > 0);
   if (!limited) {
     return true;
   }
   flatten_memory(costs, stages, columns, *this);
   room.resize(static_cast<std::size_t>(devices));
+  resident.resize(room.size());
   for (std::int32_t d = 0; d < devices; ++d) {
-    room[static_cast<std::size_t>(d)] = costs.memory.capacity_of(d) - costs.memory.resident_of(d);
+    const Bytes capacity = costs.memory.capacity_of(d);
+    resident[static_cast<std::size_t>(d)] = costs.memory.resident_of(d);
+    room[static_cast<std::size_t>(d)] =
+        (cap > 0 ? std::min(cap, capacity) : capacity) - costs.memory.resident_of(d);
   }
   return one_fits(*this);
 }

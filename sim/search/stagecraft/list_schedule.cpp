@@ -31,6 +31,9 @@ ListOutcome ListScheduler::run(const ListInput& input, const ListRule& rule) {
     if (entry_count_[d] == 0) {
       continue;
     }
+    if (input.limited) {
+      outcome.peak = std::max(outcome.peak, input.resident[d] + input.room[d] - least_free_[d]);
+    }
     outcome.makespan = std::max(outcome.makespan, last_[d]);
     outcome.span = std::max(outcome.span, last_[d] - first_[d]);
     outcome.closed =
@@ -94,7 +97,7 @@ void ListScheduler::lay_out(const ListInput& input) {
   entry_count_.assign(devices, 0);
   entries_.resize(entry_offsets_[devices]);
   if (input.limited) {
-    free_ = input.room;
+    free_ = least_free_ = input.room;
     reclaimable_.assign(devices, 0);
   }
 }
@@ -289,6 +292,7 @@ void ListScheduler::place(const ListInput& input, const ListRule& rule, std::siz
     ++done_forward_[index(stage)];
     if constexpr (kLimited) {
       free_[device] -= input.allocate[input.at(stage, microbatch)];
+      least_free_[device] = std::min(least_free_[device], free_[device]);
     }
     return;
   }

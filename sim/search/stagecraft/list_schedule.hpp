@@ -53,14 +53,14 @@ struct ListInput {
   std::int32_t row = 1, column = 0;
   std::vector<Time> forward, backward, weight;
   std::vector<Bytes> allocate, release, release_late;  ///< by F, B (or BW), W; all >= 0
-  std::vector<Bytes> room;                             ///< [P] capacity - resident
+  std::vector<Bytes> room, resident;                   ///< [P] capacity - resident; resident
   std::vector<Time> latency;                           ///< [S-1], 0 within a device
   std::vector<std::int32_t> device;                    ///< [S]
   std::vector<Time> closing;  ///< [P] gradient reduction behind the last op; empty: 0
 
-  /// Fills all of this. False if the scheduler does not apply: slices, two directions, a single
-  /// micro-batch that does not fit.
-  [[nodiscard]] bool assign(const Instance& instance);
+  /// Fills all of this. `cap`: largest memory of a device beside its capacity; 0: none. False if
+  /// the scheduler does not apply: slices, two directions, a single micro-batch that does not fit.
+  [[nodiscard]] bool assign(const Instance& instance, Bytes cap = 0);
   /// The same costs with fewer micro-batches of the first kind; only where column == 0.
   void limit_microbatches(std::int32_t most) {
     microbatches = microbatches < most ? microbatches : most;
@@ -75,6 +75,7 @@ struct ListOutcome {
   Time makespan = 0;
   Time span = 0;
   Time closed = 0;  ///< last end with `closing`
+  Bytes peak = 0;   ///< largest memory of a device, where memory is limited
 };
 
 class ListScheduler {
@@ -157,9 +158,10 @@ class ListScheduler {
   std::vector<std::size_t> stage_offsets_;                                // [P+1]
   std::vector<Time> next_, first_, last_;                                 // [P]
   std::vector<Bytes> free_, reclaimable_;                                 // [P]
-  std::vector<std::size_t> entry_offsets_;                                // [P+1]
-  std::vector<std::size_t> entry_count_;                                  // [P]
-  std::vector<Entry> entries_;                                            // by device
+  std::vector<Bytes> least_free_;
+  std::vector<std::size_t> entry_offsets_;  // [P+1]
+  std::vector<std::size_t> entry_count_;    // [P]
+  std::vector<Entry> entries_;              // by device
   std::uint64_t placed_ = 0;
 };
 
