@@ -170,7 +170,7 @@ void ListScheduler::decide(const ListInput& input, const ListRule& rule, std::si
                            Time now) {
   const Choice choice = choose<kLimited>(input, rule, device, now);
   if (kLimited && choice.wants_memory) {
-    place_weight(input, device, weight_for(input, device, kNone, true), now);
+    place_weight(input, device, weight_for(input, device, kNone, true));
     return;
   }
   Time soon = choice.soon;
@@ -183,7 +183,7 @@ void ListScheduler::decide(const ListInput& input, const ListRule& rule, std::si
       soon = kNone;
     }
     if (soon == kNone) {
-      place<kLimited>(input, rule, device, slot, now);
+      place<kLimited>(input, rule, device, slot);
       return;
     }
   }
@@ -192,7 +192,7 @@ void ListScheduler::decide(const ListInput& input, const ListRule& rule, std::si
     if (const std::int32_t stage = weight_for(input, device, most, false); stage >= 0) {
       const Time length = input.weight[input.at(stage, done_weight_[index(stage)])];
       if (most == kNone || length - most <= length * rule.overshoot / 16) {
-        place_weight(input, device, stage, now);
+        place_weight(input, device, stage);
         return;
       }
     }
@@ -270,13 +270,15 @@ Time ListScheduler::better_arrival(std::size_t device, Time now, Time until,
 
 template <bool kLimited>
 void ListScheduler::place(const ListInput& input, const ListRule& rule, std::size_t device,
-                          Slot& slot, Time now) {
+                          Slot& slot) {
   const std::int32_t position = slot.position;
   const std::int32_t microbatch = slot.next;
   const bool backward = position >= stages_;
   const std::int32_t stage = backward ? 2 * stages_ - 1 - position : position;
-  const Time end = now + duration(input, position, microbatch);
-  first_[device] = std::min(first_[device], now);
+  // Not `now`: the device may have waited in vain for an op that memory then kept out.
+  const Time start = std::max(slot.arrival, last_[device]);
+  const Time end = start + duration(input, position, microbatch);
+  first_[device] = std::min(first_[device], start);
   last_[device] = next_[device] = end;
   record(device, stage, microbatch, backward ? kBackwardEntry : kForwardEntry);
   slot.key += slope_[index(position)];
@@ -305,16 +307,15 @@ void ListScheduler::place(const ListInput& input, const ListRule& rule, std::siz
   if (input.split) {
     ++pending_[device];
     if (rule.fused) {
-      place_weight(input, device, stage, end);
+      place_weight(input, device, stage);
     }
   }
 }
 
-void ListScheduler::place_weight(const ListInput& input, std::size_t device, std::int32_t stage,
-                                 Time now) {
+void ListScheduler::place_weight(const ListInput& input, std::size_t device, std::int32_t stage) {
   const std::int32_t microbatch = done_weight_[index(stage)]++;
   --pending_[device];
-  last_[device] = next_[device] = now + input.weight[input.at(stage, microbatch)];
+  last_[device] = next_[device] = last_[device] + input.weight[input.at(stage, microbatch)];
   record(device, stage, microbatch, kWeightEntry);
   if (input.limited) {
     const Bytes released = input.release_late[input.at(stage, microbatch)];

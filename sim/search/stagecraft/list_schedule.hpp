@@ -118,9 +118,8 @@ class ListScheduler {
   template <bool kLimited>
   Choice choose(const ListInput& input, const ListRule& rule, std::size_t device, Time now);
   template <bool kLimited>
-  void place(const ListInput& input, const ListRule& rule, std::size_t device, Slot& slot,
-             Time now);
-  void place_weight(const ListInput& input, std::size_t device, std::int32_t stage, Time now);
+  void place(const ListInput& input, const ListRule& rule, std::size_t device, Slot& slot);
+  void place_weight(const ListInput& input, std::size_t device, std::int32_t stage);
   [[nodiscard]] std::int32_t weight_for(const ListInput& input, std::size_t device, Time most,
                                         bool for_memory) const;
   enum class Fit : std::uint8_t { kNow, kAfterWeights, kNo };
