@@ -164,7 +164,7 @@ class StagecraftMethod final : public Method {
     JobBudget budget;
     budget.seed = mix(options_.seed, static_cast<std::uint64_t>(round_), job);
     const auto growth = static_cast<std::uint64_t>(std::min(round_, 8));
-    budget.placements = 1'000'000 * growth;
+    budget.placements = 2'000'000 * growth;
     budget.evaluations = 30'000 * growth;
     budget.cap = cap(job);
     return budget;
@@ -185,7 +185,7 @@ class StagecraftMethod final : public Method {
     if (job % 4 == 3 || (levels_ > 0 && turn % 2 == 1)) {
       return Role::kOrder;
     }
-    return job % 4 == 0 ? Role::kExplore : Role::kGoOn;
+    return job % 4 == 0 || (job % 4 == 2 && round_ % 2 == 1) ? Role::kExplore : Role::kGoOn;
   }
 
   // The elite at which an order job begins; nullptr for the other jobs.
@@ -212,7 +212,6 @@ class StagecraftMethod final : public Method {
 
   [[nodiscard]] std::vector<Elite> search(std::size_t job, JobContext& context) const {
     const JobBudget given = budget(job);
-    Random random(given.seed);
     switch (role(job)) {
       case Role::kRecut: {
         const auto turn = static_cast<std::size_t>(round_ - 1) * width_ + job;
@@ -235,19 +234,16 @@ class StagecraftMethod final : public Method {
       case Role::kGoOn:
         break;
     }
-    const Elite* elite =
-        role(job) == Role::kGoOn
-            ? pool_.within(given.cap, job % 4 == 1 ? 0 : static_cast<std::size_t>(round_) % 8)
-            : nullptr;
-    if (elite != nullptr) {
-      return plans_and_rules(setting_, elite->stages(), elite->ruled ? elite->rule : ListRule{},
-                             job % 4 == 1 ? 1'000 : 6'000, given, context);
+    if (role(job) == Role::kExplore && !space_.fixed()) {
+      return race(setting_, given, context);
     }
-    const auto pick =
-        static_cast<std::size_t>(random.uniform(0, static_cast<std::int64_t>(starts_.size()) - 1));
-    const StagePlan start =
-        space_.fixed() ? starts_[pick] : space_.level(starts_[pick], random, 3'000);
-    return plans_and_rules(setting_, start, random_rule(random), 8'000, given, context);
+    // The best with little heat, or one of the others with more.
+    const bool best = job % 4 != 2;
+    const Elite* elite =
+        pool_.within(given.cap, best ? 0 : static_cast<std::size_t>(round_) / 2 % 8);
+    return plans_and_rules(setting_, elite == nullptr ? starts_[0] : elite->stages(),
+                           elite != nullptr && elite->ruled ? elite->rule : ListRule{},
+                           best ? 3'000 : 10'000, given, context);
   }
 
   // Memory limits between the smallest possible and the best plan's, in turn.
