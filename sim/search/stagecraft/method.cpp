@@ -3,6 +3,7 @@
 // starts, some go on from the best ones, and some search the order of the best; every round spends
 // more than the one before.
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -185,7 +186,9 @@ class StagecraftMethod final : public Method {
     if (job % 4 == 3 || (levels_ > 0 && turn % 2 == 1)) {
       return Role::kOrder;
     }
-    return job % 4 == 0 || (job % 4 == 2 && round_ % 2 == 1) ? Role::kExplore : Role::kGoOn;
+    // Mostly races at first, later mostly on from what they have found.
+    const bool explore = job % 4 == 0 ? round_ < 4 || round_ % 2 == 0 : job % 4 == 2 && round_ < 3;
+    return explore ? Role::kExplore : Role::kGoOn;
   }
 
   // The elite at which an order job begins; nullptr for the other jobs.
@@ -237,13 +240,15 @@ class StagecraftMethod final : public Method {
     if (role(job) == Role::kExplore && !space_.fixed()) {
       return race(setting_, given, context);
     }
-    // The best with little heat, or one of the others with more.
+    // The best or one of the others, with more or less heat.
+    constexpr std::array<std::int64_t, 3> kHeats = {3'000, 10'000, 20'000};
     const bool best = job % 4 != 2;
     const Elite* elite =
         pool_.within(given.cap, best ? 0 : static_cast<std::size_t>(round_) / 2 % 8);
     return plans_and_rules(setting_, elite == nullptr ? starts_[0] : elite->stages(),
                            elite != nullptr && elite->ruled ? elite->rule : ListRule{},
-                           best ? 3'000 : 10'000, given, context);
+                           kHeats[static_cast<std::size_t>(round_) % kHeats.size()], given,
+                           context);
   }
 
   // Memory limits between the smallest possible and the best plan's, in turn.
