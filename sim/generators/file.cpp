@@ -19,7 +19,12 @@ constexpr OptionSpec kOptions[] = {
      .unit = "",
      .default_value = "",
      .range = "a path, or - for standard input",
-     .help = "the file to read; must be given"},
+     .help = "the file to read; must be given unless ops is"},
+    {.name = "ops",
+     .unit = "",
+     .default_value = "",
+     .range = "ops text, one line per device",
+     .help = "the op lists themselves instead of a file, as a block of text (ops: |)"},
     {.name = "format",
      .unit = "",
      .default_value = "auto",
@@ -113,11 +118,33 @@ Result<Schedule> parse(Format format, std::string_view text, const Pipeline& pip
   return parse_ops_text(text, pipeline, path);
 }
 
+/// The op lists in option `ops`. Places in messages are those in the text of the option.
+Result<Schedule> generate_from_ops(const GeneratorInput& input, const std::string& ops) {
+  constexpr const char* kName = "schedule.ops";
+  Result<Schedule> schedule = parse_ops_text(ops, input.pipeline, kName);
+  if (!schedule) {
+    return schedule;
+  }
+  if (Diagnostics broken = verify(*schedule); !broken.empty()) {
+    return with_file(std::move(broken), kName);
+  }
+  return schedule;
+}
+
 Result<Schedule> generate_from_file(const GeneratorInput& input) {
   const auto path = input.options.find("file");
+  const auto ops = input.options.find("ops");
+  const bool inlined = ops != input.options.end() && !ops->second.empty();
+  if (inlined && path != input.options.end()) {
+    return bad_input("schedule file has both options 'file' and 'ops', expected one of the two");
+  }
+  if (inlined) {
+    return generate_from_ops(input, ops->second);
+  }
   if (path == input.options.end() || path->second.empty()) {
-    return bad_input("schedule file needs option 'file', the path of a schedule",
-                     "write one with: stagecraft schedule SCENARIO --format json");
+    return bad_input(
+        "schedule file needs option 'file', the path of a schedule, or 'ops', the op lists",
+        "write one with: stagecraft schedule SCENARIO --format json");
   }
   const auto named = input.options.find("format");
   const bool automatic = named == input.options.end() || named->second == "auto";

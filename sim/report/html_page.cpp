@@ -5,12 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <nlohmann/json.hpp>
+#include <numeric>
 #include <string_view>
 
 #include "report/format.hpp"
 #include "report/page_data.hpp"
 #include "report/page_source.hpp"
+#include "report/page_text.hpp"
 #include "report/palette.hpp"
 #include "report/words.hpp"
 #include "stagecraft/version.hpp"
@@ -18,7 +19,7 @@
 namespace stagecraft {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using report::Json;
 
 Json palette_json() {
   Json ops = Json::array();
@@ -215,9 +216,20 @@ std::string script_json(const Json& json) {
   return safe;
 }
 
-std::string data_elements(std::span<const Run> runs) {
-  const std::vector<std::size_t> order = drawing_order(runs);
-  const std::size_t best_index = best_run(runs);
+/// Of a search, best plan and start stand as they are given.
+std::vector<std::size_t> page_order(std::span<const Run> runs, bool searched) {
+  if (!searched) {
+    return drawing_order(runs);
+  }
+  std::vector<std::size_t> order(runs.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  return order;
+}
+
+std::string data_elements(std::span<const Run> runs, const Json& search) {
+  const bool searched = !search.is_null();
+  const std::vector<std::size_t> order = page_order(runs, searched);
+  const std::size_t best_index = searched ? 0 : best_run(runs);
   const std::string summary = measured_summary(runs);
   // Beside measurements nothing competes: no best run, no speed-up.
   const bool ranked = summary.empty() && best_index < runs.size();
@@ -228,6 +240,9 @@ std::string data_elements(std::span<const Run> runs) {
                {"summary", summary},
                {"palette", palette_json()},
                {"runs", Json::array()}};
+  if (searched) {
+    page["search"] = search;
+  }
   std::string text;
   for (std::size_t rank = 0; rank < order.size(); ++rank) {
     const Run& run = runs[order[rank]];
@@ -243,7 +258,9 @@ std::string data_elements(std::span<const Run> runs) {
 
 }  // namespace
 
-std::string html_page(std::span<const Run> runs) {
+namespace report {
+
+std::string page_text(std::span<const Run> runs, const Json& search) {
   const std::string_view page = report::kPageTemplate;
   std::string result;
   std::size_t at = 0;
@@ -255,10 +272,16 @@ std::string html_page(std::span<const Run> runs) {
     at = found + mark.size();
   };
   part("@STYLE@", report::kPageStyle);
-  part("@DATA@", data_elements(runs));
+  part("@DATA@", data_elements(runs, search));
   part("@SCRIPT@", report::kPageScript);
   result += page.substr(at);
   return result;
+}
+
+}  // namespace report
+
+std::string html_page(std::span<const Run> runs) {
+  return report::page_text(runs, nullptr);
 }
 
 }  // namespace stagecraft

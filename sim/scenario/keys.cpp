@@ -4,6 +4,7 @@
 
 #include "stagecraft/core/units.hpp"
 #include "stagecraft/generators/generator.hpp"
+#include "stagecraft/search/schedules.hpp"
 
 namespace stagecraft {
 namespace {
@@ -20,6 +21,8 @@ std::string_view axis_words(KeyAxis axis) {
       return "per layer";
     case KeyAxis::kMicrobatch:
       return "per micro-batch";
+    case KeyAxis::kValue:
+      return "of values to try";
     case KeyAxis::kNone:
       break;
   }
@@ -121,7 +124,7 @@ std::string keys_reference() {
   page +=
       "\n## options of schedules, beside schedule.kind\n\n"
       "| key | value | default | meaning |\n|---|---|---|---|\n";
-  for (const GeneratorInfo& info : generators()) {
+  for (const GeneratorInfo& info : search::schedules()) {
     for (const OptionSpec& option : info.options) {
       page += table_row(fmt::format("schedule.{}", option.name), option.range, option.default_value,
                         fmt::format("{}: {}", info.name, option.help));

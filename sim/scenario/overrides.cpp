@@ -8,6 +8,7 @@
 #include "stagecraft/core/text.hpp"
 #include "stagecraft/generators/generator.hpp"
 #include "stagecraft/scenario/keys.hpp"
+#include "stagecraft/search/schedules.hpp"
 
 namespace stagecraft {
 namespace {
@@ -20,7 +21,7 @@ bool is_known(std::string_view path) {
       return true;
     }
   }
-  for (const GeneratorInfo& info : generators()) {
+  for (const GeneratorInfo& info : search::schedules()) {
     for (const OptionSpec& option : info.options) {
       if (path == fmt::format("schedule.{}", option.name)) {
         return true;
@@ -92,13 +93,13 @@ bool has_option(const GeneratorInfo& info, std::string_view name) {
 Node::Pointer without_options_of_others(const Node::Pointer& root) {
   const Node::Entry* schedule = root->find("schedule");
   const Node::Entry* kind = schedule == nullptr ? nullptr : schedule->value->find("kind");
-  const GeneratorInfo* info = kind == nullptr ? nullptr : find_generator(kind->value->text);
+  const GeneratorInfo* info = kind == nullptr ? nullptr : search::find_schedule(kind->value->text);
   if (info == nullptr) {
     return root;
   }
   auto options = std::make_shared<Node>(*schedule->value);
   std::erase_if(options->entries, [&](const Node::Entry& entry) {
-    const auto all = generators();
+    const auto all = search::schedules();
     const bool known = std::any_of(all.begin(), all.end(), [&](const GeneratorInfo& other) {
       return has_option(other, entry.key);
     });

@@ -3,8 +3,10 @@
 #include <fmt/core.h>
 
 #include "grids.hpp"
+#include "prepare.hpp"
 #include "sections.hpp"
 #include "shape.hpp"
+#include "stagecraft/search/schedules.hpp"
 
 namespace stagecraft {
 namespace {
@@ -79,45 +81,6 @@ std::vector<Bytes> resident_memory(const Scenario& scenario, const Pipeline& pip
   return resident;
 }
 
-Result<CostTable> resolve_costs(const Scenario& scenario, const Pipeline& pipeline) {
-  CostTable costs = scenario.costs;
-  std::vector<std::int32_t> partition = scenario.partition;
-  const bool sum_of_parts =
-      costs.split_backward &&
-      same_grid(costs.backward,
-                add(costs.backward_input, costs.backward_weight, scenario.pipeline));
-  if (pipeline.stages != scenario.pipeline.stages) {
-    if (scenario.layers && pipeline.stages > scenario.layers->count()) {
-      return bad_input(
-          fmt::format("{} layers cannot fill {} stages, expected at least one layer "
-                      "per stage",
-                      scenario.layers->count(), pipeline.stages));
-    }
-    recut_costs(costs, scenario, pipeline);
-    if (scenario.layers) {
-      const bool recompute_given = !same_grid(scenario.costs.recompute, scenario.costs.forward);
-      partition = even_partition(scenario.layers->count(), pipeline.stages);
-      set_layer_costs(*scenario.layers, partition, costs);
-      costs.recompute = recompute_given ? costs.recompute : costs.forward;
-    }
-  }
-  cut_costs(costs, scenario, pipeline);
-  for (Grid* grid : compute_grids(costs)) {
-    std::optional<Grid> divided = divide_by_speed(*grid, pipeline, scenario.speed);
-    if (!divided) {
-      Diagnostic failure = too_slow();
-      failure.place.file = scenario.file;
-      return failure;
-    }
-    *grid = std::move(*divided);
-  }
-  if (sum_of_parts) {
-    costs.backward = add(costs.backward_input, costs.backward_weight, pipeline);
-  }
-  costs.memory.resident = resident_memory(scenario, pipeline, partition);
-  return costs;
-}
-
 Diagnostic missing_costs(const Scenario& scenario) {
   Diagnostic failure = bad_input(
       "the costs are missing: the scenario says what its stages compute, not how long it "
@@ -138,7 +101,55 @@ std::string single_chunk_note(const GeneratorInfo& info, const Pipeline& pipelin
                                     : "1 chunk per device: this schedule is made for several";
 }
 
-/// Options of another schedule are kept where this one knows them too.
+}  // namespace
+
+Result<CostTable> resolve_costs(const Scenario& scenario, const Pipeline& pipeline,
+                                const std::vector<std::int32_t>& partition) {
+  CostTable costs = scenario.costs;
+  const bool sum_of_parts =
+      costs.split_backward &&
+      same_grid(costs.backward,
+                add(costs.backward_input, costs.backward_weight, scenario.pipeline));
+  const bool stages_differ = pipeline.stages != scenario.pipeline.stages;
+  if (stages_differ) {
+    recut_costs(costs, scenario, pipeline);
+  }
+  if (scenario.layers && (stages_differ || partition != scenario.partition)) {
+    const bool recompute_given = !same_grid(scenario.costs.recompute, scenario.costs.forward);
+    set_layer_costs(*scenario.layers, partition, costs);
+    costs.recompute = recompute_given ? costs.recompute : costs.forward;
+  }
+  cut_costs(costs, scenario, pipeline);
+  for (Grid* grid : compute_grids(costs)) {
+    std::optional<Grid> divided = divide_by_speed(*grid, pipeline, scenario.speed);
+    if (!divided) {
+      Diagnostic failure = too_slow();
+      failure.place.file = scenario.file;
+      return failure;
+    }
+    *grid = std::move(*divided);
+  }
+  if (sum_of_parts) {
+    costs.backward = add(costs.backward_input, costs.backward_weight, pipeline);
+  }
+  costs.memory.resident = resident_memory(scenario, pipeline, partition);
+  return costs;
+}
+
+Result<std::vector<std::int32_t>> partition_for(const Scenario& scenario,
+                                                const Pipeline& pipeline) {
+  if (!scenario.layers || pipeline.stages == scenario.pipeline.stages) {
+    return scenario.partition;
+  }
+  if (pipeline.stages > scenario.layers->count()) {
+    return bad_input(
+        fmt::format("{} layers cannot fill {} stages, expected at least one layer "
+                    "per stage",
+                    scenario.layers->count(), pipeline.stages));
+  }
+  return even_partition(scenario.layers->count(), pipeline.stages);
+}
+
 GeneratorOptions options_for(const GeneratorInfo& info, const ScheduleChoice& choice) {
   GeneratorOptions options;
   for (const OptionSpec& option : info.options) {
@@ -149,11 +160,9 @@ GeneratorOptions options_for(const GeneratorInfo& info, const ScheduleChoice& ch
   return options;
 }
 
-}  // namespace
-
 Result<PreparedRun> prepare(const Scenario& scenario, std::string_view schedule, Recut recut) {
   const std::string_view kind = schedule.empty() ? scenario.schedule.kind : schedule;
-  const GeneratorInfo* info = find_generator(kind);
+  const GeneratorInfo* info = search::find_schedule(kind);
   if (info == nullptr) {
     return unknown_schedule(kind);
   }
@@ -164,7 +173,11 @@ Result<PreparedRun> prepare(const Scenario& scenario, std::string_view schedule,
   if (!shape) {
     return shape.failures();
   }
-  Result<CostTable> costs = resolve_costs(scenario, shape->pipeline);
+  const Result<std::vector<std::int32_t>> partition = partition_for(scenario, shape->pipeline);
+  if (!partition) {
+    return partition.failures();
+  }
+  Result<CostTable> costs = resolve_costs(scenario, shape->pipeline, *partition);
   if (!costs) {
     return costs.failures();
   }
@@ -180,7 +193,8 @@ Result<PreparedRun> prepare(const Scenario& scenario, std::string_view schedule,
 }
 
 Result<Schedule> make_schedule(const Scenario& scenario, const PreparedRun& run) {
-  Result<Schedule> schedule = generate(run.schedule, {run.pipeline, run.costs, run.options});
+  Result<Schedule> schedule =
+      search::generate_schedule(run.schedule, {run.pipeline, run.costs, run.options});
   if (!schedule) {
     Diagnostics failures = schedule.failures();
     for (Diagnostic& failure : failures) {

@@ -6,6 +6,7 @@
 #include "shape.hpp"
 #include "stagecraft/core/file.hpp"
 #include "stagecraft/schedule/json.hpp"
+#include "stagecraft/search/schedules.hpp"
 
 namespace stagecraft {
 namespace {
@@ -127,7 +128,7 @@ std::int32_t implied_chunks(Reader& reader, const Shape& shape, Scenario& scenar
   if (shape.placement == PlacementKind::kVee) {
     return 2;
   }
-  const GeneratorInfo* info = find_generator(scenario.schedule.kind);
+  const GeneratorInfo* info = search::find_schedule(scenario.schedule.kind);
   const bool asks = info != nullptr && shape.placement != PlacementKind::kBidirectional;
   const std::int32_t chunks = asks ? chunks_asked(*info) : 1;
   // A wave turns at least once.
@@ -136,7 +137,7 @@ std::int32_t implied_chunks(Reader& reader, const Shape& shape, Scenario& scenar
 
 /// The placement where none is stated: the one the schedule is defined on, if it takes the chunks.
 PlacementKind implied_placement(const Shape& shape, std::int32_t chunks, const Scenario& scenario) {
-  const GeneratorInfo* info = find_generator(scenario.schedule.kind);
+  const GeneratorInfo* info = search::find_schedule(scenario.schedule.kind);
   if (info == nullptr || info->placement == PlacementKind::kExplicit) {
     return PlacementKind::kLoop;
   }
@@ -226,6 +227,7 @@ void read_partition(Reader& reader, const Shape& shape, Scenario& scenario) {
     scenario.partition = even_partition(layers, scenario.pipeline.stages);
     return;
   }
+  scenario.partition_stated = true;
   std::int64_t sum = 0;
   for (const std::int32_t count : shape.partition) {
     sum += count;

@@ -6,6 +6,7 @@
 #include "sections.hpp"
 #include "shape.hpp"
 #include "stagecraft/core/text.hpp"
+#include "stagecraft/search/schedules.hpp"
 
 namespace stagecraft {
 namespace {
@@ -72,7 +73,7 @@ void read_schedule(Reader& reader, Scenario& scenario) {
                 fmt::format("'schedule' is {}, expected the name of a schedule", describe(*kind)));
     return;
   }
-  const GeneratorInfo* info = find_generator(kind->text);
+  const GeneratorInfo* info = search::find_schedule(kind->text);
   if (info == nullptr) {
     const Diagnostic unknown = unknown_schedule(kind->text);
     reader.fail(*kind, unknown.message, unknown.hint);

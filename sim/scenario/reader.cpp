@@ -66,7 +66,8 @@ void Reader::check_map(const Node& map, const std::string& path) {
     }
     const std::string full = path.empty() ? entry.key : path + "." + entry.key;
     // A schedule and a list of links have readers of their own.
-    const bool own_reader = full == "schedule" || (full == "links" && !entry.value->items.empty());
+    const bool own_reader = full == "schedule" || full == "search.options" ||
+                            (full == "links" && !entry.value->items.empty());
     if (own_reader || find_key(full) != nullptr || entry.value->kind == Node::Kind::kNull) {
       continue;
     }
@@ -269,8 +270,8 @@ std::optional<std::vector<std::int64_t>> Reader::list(std::string_view path, std
     return std::vector<std::int64_t>(count, given->value);
   }
   if (given->items.size() != count) {
-    static constexpr std::string_view kNames[] = {"entry",  "stage", "boundary between stages",
-                                                  "device", "layer", "micro-batch"};
+    static constexpr std::string_view kNames[] = {
+        "entry", "stage", "boundary between stages", "device", "layer", "micro-batch", "value"};
     fail_count(*given, path, count, kNames[static_cast<std::size_t>(find_key(path)->axis)]);
     return std::nullopt;
   }

@@ -74,6 +74,30 @@ Diagnostics in_order(Diagnostics failures) {
   return failures;
 }
 
+/// Reads the file again with every other number of devices that `search` may choose.
+Diagnostics read_of_devices(std::string_view text, const std::string& file,
+                            std::span<const std::string> overrides, Scenario& scenario) {
+  const std::vector<std::int32_t>& values = scenario.search.devices;
+  if (values.empty() || (values.size() == 1 && values[0] == scenario.pipeline.devices)) {
+    return {};
+  }
+  for (const std::int32_t devices : values) {
+    std::vector<std::string> with(overrides.begin(), overrides.end());
+    with.push_back(fmt::format("pipeline.devices={}", devices));
+    with.push_back(fmt::format("search.devices={}", devices));
+    Result<Scenario> read = read_scenario(text, file, with);
+    if (!read) {
+      Diagnostics failures = read.failures();
+      for (Diagnostic& failure : failures) {
+        failure.message += fmt::format(" (with {} devices, of search.devices)", devices);
+      }
+      return failures;
+    }
+    scenario.of_devices.push_back(std::move(read).value());
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Scenario> read_scenario(std::string_view text, const std::string& file,
@@ -106,6 +130,7 @@ Result<Scenario> read_scenario(std::string_view text, const std::string& file,
       read_optimizer(reader, scenario);
       read_execute(reader, scenario);
       read_network(reader, scenario);
+      read_search(reader, scenario);
     } else {
       for (const std::string_view section :
            {"costs", "communication", "links", "host_link", "memory", "optimizer", "execute"}) {
@@ -115,6 +140,9 @@ Result<Scenario> read_scenario(std::string_view text, const std::string& file,
   }
   if (!reader.failures.empty()) {
     return in_order(std::move(reader.failures));
+  }
+  if (Diagnostics failures = read_of_devices(text, file, overrides, scenario); !failures.empty()) {
+    return failures;
   }
   return scenario;
 }

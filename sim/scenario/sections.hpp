@@ -30,6 +30,9 @@ void read_execute(Reader& reader, Scenario& scenario);
 /// `communication`, `links` and `host_link`.
 void read_network(Reader& reader, Scenario& scenario);
 
+/// `search`: what is open; after all other sections.
+void read_search(Reader& reader, Scenario& scenario);
+
 /// The value at `path` along the axes it gives, sizes checked; nothing if absent or wrong.
 [[nodiscard]] std::optional<Grid> read_grid(Reader& reader, const Scenario& scenario,
                                             std::string_view path);

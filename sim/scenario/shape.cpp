@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "stagecraft/core/text.hpp"
+#include "stagecraft/search/schedules.hpp"
 
 namespace stagecraft {
 namespace {
@@ -86,14 +87,12 @@ std::int32_t chunks_asked(const GeneratorInfo& info) {
 
 Diagnostic unknown_schedule(std::string_view name) {
   std::vector<std::string_view> names;
-  for (const GeneratorInfo& known : generators()) {
+  for (const GeneratorInfo& known : search::schedules()) {
     names.push_back(known.name);
   }
-  for (const std::string_view planned : {"elastic", "optimal"}) {
-    if (name == planned) {
-      return bad_input(fmt::format("schedule {} is not supported yet, expected one of: {}", name,
-                                   join(names, " ")));
-    }
+  if (name == "elastic") {
+    return bad_input(fmt::format("schedule {} is not supported yet, expected one of: {}", name,
+                                 join(names, " ")));
   }
   const std::string_view near = nearest_name(name, names);
   return bad_input(

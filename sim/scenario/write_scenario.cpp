@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <functional>
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
-#include "grids.hpp"
+#include "scenario_writer.hpp"
 #include "stagecraft/core/check.hpp"
 
 namespace stagecraft {
@@ -20,7 +20,8 @@ bool is_plain(std::string_view text) {
          });
 }
 
-/// A text as YAML takes it: bare where nothing in it means anything to YAML.
+}  // namespace
+
 std::string text_value(std::string_view text) {
   constexpr std::string_view kMeanSomething[] = {"null", "Null", "NULL"};
   if (is_plain(text) && std::find(std::begin(kMeanSomething), std::end(kMeanSomething), text) ==
@@ -41,20 +42,6 @@ std::string text_value(std::string_view text) {
   return quoted + '"';
 }
 
-/// "[a, b, c]", or just "a" if all are the same.
-template <typename Value>
-std::string list_value(const std::vector<Value>& values) {
-  STAGECRAFT_CHECK(!values.empty(), "an empty list says nothing");
-  if (std::equal(values.begin() + 1, values.end(), values.begin())) {
-    return fmt::format("{}", values.front());
-  }
-  std::string text;
-  for (const Value& value : values) {
-    text += fmt::format("{}{}", text.empty() ? "[" : ", ", value);
-  }
-  return text + "]";
-}
-
 std::string entries(std::int32_t count, const std::function<std::string(std::int32_t)>& entry) {
   std::string text = "[";
   for (std::int32_t i = 0; i < count; ++i) {
@@ -63,96 +50,6 @@ std::string entries(std::int32_t count, const std::function<std::string(std::int
   }
   return text + "]";
 }
-
-class Writer {
- public:
-  Writer(const PreparedRun& run, const std::optional<StageModel>& model)
-      : run_(run), costs_(run.costs), pipeline_(run.pipeline), model_(model) {}
-
-  std::string take() {
-    line("name", text_value(run_.scenario));
-    line("time_unit", "ns");
-    write_pipeline();
-    section("costs");
-    write_durations();
-    write_transfers();
-    write_network();
-    write_memory();
-    write_optimizer();
-    write_model();
-    write_schedule();
-    return std::move(text_);
-  }
-
- private:
-  void section(std::string_view name) {
-    text_ += fmt::format("{}:\n", name);
-    indent_ = "  ";
-  }
-  void end_section() { indent_.clear(); }
-  void line(std::string_view key, std::string_view value) {
-    text_ += fmt::format("{}{}: {}\n", indent_, key, value);
-  }
-
-  /// One entry per stage: a value, or a list per micro-batch.
-  void stage_lines(std::string_view key, const Grid& grid, GridAxes axes) {
-    text_ += fmt::format("{}{}:\n", indent_, key);
-    const bool by_slice = axes == GridAxes::kSlice;
-    for (std::int32_t s = 0; s < pipeline_.stages; ++s) {
-      text_ += fmt::format("{}  - {}\n", indent_, entries(pipeline_.microbatches, [&](auto m) {
-                             return !by_slice ? std::to_string(grid.at(s, m))
-                                              : entries(pipeline_.slices_of(m), [&](auto q) {
-                                                  return std::to_string(grid.at(s, m, q));
-                                                });
-                           }));
-    }
-  }
-
-  void grid(std::string_view key, const Grid& grid, GridAxes axes) {
-    if (axes >= GridAxes::kMicrobatch) {
-      stage_lines(key, grid, axes);
-      return;
-    }
-    std::vector<std::int64_t> values;
-    for (std::int32_t s = 0; s < (axes == GridAxes::kNone ? 1 : pipeline_.stages); ++s) {
-      values.push_back(grid.at(s, 0));
-    }
-    line(key, list_value(values));
-  }
-  /// Durations and memory of whole micro-batches are cut into slices when they are read, so those
-  /// of slices are written slice by slice.
-  void cut_grid(std::string_view key, const Grid& values) {
-    grid(key, values, pipeline_.max_slices() > 1 ? GridAxes::kSlice : axes_of(values));
-  }
-  [[nodiscard]] bool same(const Grid& a, const Grid& b) const {
-    for (std::int32_t s = 0; s < pipeline_.stages; ++s) {
-      for (std::int32_t m = 0; m < pipeline_.microbatches; ++m) {
-        for (std::int32_t q = 0; q < pipeline_.slices_of(m); ++q) {
-          if (a.at(s, m, q) != b.at(s, m, q)) {
-            return false;
-          }
-        }
-      }
-    }
-    return true;
-  }
-
-  void write_pipeline();
-  void write_durations();
-  void write_transfers();
-  void write_network();
-  void write_memory();
-  void write_optimizer();
-  void write_model();
-  void write_schedule();
-
-  const PreparedRun& run_;
-  const CostTable& costs_;
-  const Pipeline& pipeline_;
-  const std::optional<StageModel>& model_;
-  std::string indent_;
-  std::string text_;
-};
 
 void Writer::write_pipeline() {
   section("pipeline");
@@ -168,11 +65,36 @@ void Writer::write_pipeline() {
   if (pipeline_.max_slices() > 1) {
     line("slices", list_value(pipeline_.slices));
   }
+  if (layers_ != nullptr) {
+    line("partition", full_list(layers_->partition));
+  }
   end_section();
 }
 
-void Writer::write_durations() {
-  cut_grid("forward", costs_.forward);
+void Writer::write_layers() {
+  if (layers_ == nullptr) {
+    return;
+  }
+  const search::Layers& layers = layers_->layers;
+  section("layers");
+  line("forward", full_list(layers.forward));
+  if (costs_.split_backward) {
+    line("backward_input", full_list(layers.backward_input));
+    line("backward_weight", full_list(layers.backward_weight));
+  } else {
+    line("backward", full_list(layers.backward_input));
+  }
+  if (!layers.activation.empty()) {
+    line("activation", full_list(layers.activation));
+    line("activation_kept", full_list(layers.activation_kept));
+  }
+  if (!layers.parameters.empty()) {
+    line("parameters", full_list(layers.parameters));
+  }
+  end_section();
+}
+
+void Writer::write_backward() {
   const bool split = costs_.split_backward;
   if (split) {
     cut_grid("backward_input", costs_.backward_input);
@@ -181,6 +103,13 @@ void Writer::write_durations() {
   if (!split ||
       !same(costs_.backward, add(costs_.backward_input, costs_.backward_weight, pipeline_))) {
     cut_grid("backward", costs_.backward);
+  }
+}
+
+void Writer::write_durations() {
+  if (layers_ == nullptr) {
+    cut_grid("forward", costs_.forward);
+    write_backward();
   }
   if (costs_.overlapped_given) {
     cut_grid("overlapped", costs_.overlapped);
@@ -206,9 +135,13 @@ void Writer::write_transfers() {
   end_section();
 }
 
+namespace {
+
 std::string_view sharing_name(LinkSharing sharing) {
   return sharing == LinkSharing::kFair ? "fair" : "fifo";
 }
+
+}  // namespace
 
 void Writer::write_network() {
   constexpr std::string_view kModes[] = {"latency", "link", "blocking", "rendezvous"};
@@ -248,9 +181,11 @@ void Writer::write_memory() {
   }
   section("memory");
   if (memory.given) {
-    cut_grid("forward", memory.forward);
-    cut_grid("backward_input", memory.backward_input);
-    cut_grid("backward_weight", memory.backward_weight);
+    if (layers_ == nullptr || layers_->layers.activation.empty()) {
+      cut_grid("forward", memory.forward);
+      cut_grid("backward_input", memory.backward_input);
+      cut_grid("backward_weight", memory.backward_weight);
+    }
     cut_grid("stage_input", memory.stage_input);
   }
   if (!memory.capacity.empty()) {
@@ -310,6 +245,10 @@ void Writer::write_schedule() {
   for (const auto& [name, value] : run_.options) {
     // A path is relative to the file it stands in.
     const bool path = run_.schedule == "file" && name == "file" && value != "-";
+    if (run_.schedule == "file" && name == "ops") {
+      ops_block(value);
+      continue;
+    }
     line(name, text_value(path ? std::filesystem::absolute(value).string() : value));
   }
   line("p2p", to_string(run_.p2p));
@@ -326,8 +265,6 @@ std::string comment_lines(std::string_view comment) {
   }
   return text;
 }
-
-}  // namespace
 
 std::string write_scenario(const PreparedRun& run, const std::optional<StageModel>& model,
                            std::string_view comment) {

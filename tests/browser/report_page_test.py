@@ -206,6 +206,28 @@ def test_measured(browser, folder):
     screenshot(browser, folder, "measured")
 
 
+def test_search(browser, folder):
+    charts = browser.find_elements(By.CSS_SELECTOR, "#charts svg")
+    check(len(charts) == 2, "progress and front")
+    check(charts[0].find_elements(By.CSS_SELECTOR, "path.bound"), "the bound over time")
+    check(len(charts[0].find_elements(By.CSS_SELECTOR, "circle")) > 1, "a dot for every improvement")
+    check(charts[1].find_elements(By.CSS_SELECTOR, "circle.start"), "the start in the front's chart")
+    check(len(charts[1].find_elements(By.CSS_SELECTOR, "circle.chosen")) == 1, "the best plan in the front's chart")
+    reasons = [item.text for item in browser.find_elements(By.CSS_SELECTOR, "#reasons li")]
+    check(reasons[0] == "What limits it most is <the chain>", f"reasons: {reasons}")
+    summary = browser.find_element(By.ID, "summary").text
+    check(summary.startswith("Best iteration found: "), f"the summary is of the search: {summary}")
+    names = [cell.text.split("\n")[0] for cell in browser.find_elements(By.CSS_SELECTOR, "#table td.name")]
+    check(len(names) == 2 and names[0].startswith("best: ") and names[1] == "start: 1f1b", f"both plans: {names}")
+    check(len(browser.find_elements(By.CSS_SELECTOR, "main canvas")) == 2, "both timelines")
+    screenshot(browser, folder, "search")
+    browser.set_window_size(500, 800)
+    time.sleep(0.3)
+    overflow = browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
+    check(overflow <= 0, f"a narrow page does not scroll sideways ({overflow} px)")
+    browser.set_window_size(WIDTH, HEIGHT)
+
+
 def test_million(browser, folder, load_s):
     ops = browser.execute_script("return window.stagecraft.modelOf(window.stagecraft.runs[0]).ops.n")
     check(ops == 1_000_000, f"{ops} ops")
@@ -230,7 +252,7 @@ def main():
     with tempfile.TemporaryDirectory() as profile:
         browser = start_browser(profile)
         try:
-            for kind in ("compare", "measured", "million"):
+            for kind in ("compare", "measured", "search", "million"):
                 page = os.path.join(folder, f"{kind}.html")
                 subprocess.run([make_page, page, kind], check=True)
                 began = time.time()
@@ -241,6 +263,8 @@ def main():
                     test_comparison(browser, folder)
                 elif kind == "measured":
                     test_measured(browser, folder)
+                elif kind == "search":
+                    test_search(browser, folder)
                 else:
                     test_million(browser, folder, load_s)
                 no_console_error(browser)

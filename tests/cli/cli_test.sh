@@ -67,7 +67,7 @@ streams() {
 }
 
 help() {
-  for command in "" simulate compare schedule execute calibrate list; do
+  for command in "" simulate compare schedule search merge execute calibrate list; do
     # shellcheck disable=SC2086
     run 0 $command --help
     check "help of '$command' on standard output" has "$out" "--help"
@@ -88,7 +88,8 @@ names() {
   check "hardware comes later" has "$err" "list hardware is not supported yet"
   run 2 list schedule
   check "nearest list" has "$err" "did you mean 'schedules'?"
-  run 2 search "$unit"
+  run 2 searhc "$unit"
+  check "nearest command" has "$err" "did you mean 'search'?"
 }
 
 files() {

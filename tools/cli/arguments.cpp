@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
 
+#include "argument_groups.hpp"
 #include "exit_status.hpp"
 #include "stagecraft/core/text.hpp"
 #include "stagecraft/version.hpp"
@@ -15,38 +16,11 @@ namespace stagecraft::cli {
 namespace {
 
 struct Parser {
-  CLI::App app{"Simulates and compares pipeline-parallel training schedules.", "stagecraft"};
+  CLI::App app{"Simulates, compares and searches pipeline-parallel training schedules.",
+               "stagecraft"};
   Arguments arguments;
   std::string schedules = "all";
 };
-
-void add_scenario(CLI::App& command, Arguments& arguments) {
-  command.add_option("SCENARIO", arguments.scenario, "scenario file (YAML), - for standard input")
-      ->required();
-  command
-      .add_option("--set", arguments.overrides,
-                  "override a key of the scenario: key.path=value (repeat for more)")
-      ->type_name("KEY=VALUE")
-      ->allow_extra_args(false)
-      ->take_all();
-}
-
-void add_outputs(CLI::App& command, Arguments& arguments) {
-  const auto file = [&](const char* name, std::string& target, const char* help) {
-    command.add_option(name, target, help)->type_name("FILE");
-  };
-  file("--json", arguments.json,
-       "write the result as JSON (-: to standard output, and nothing else there)");
-  file("--trace", arguments.trace, "write a Chrome/Perfetto trace");
-  file("--html", arguments.html, "write an interactive page");
-  file("--svg", arguments.svg, "write a static picture of the timeline");
-}
-
-void add_format(CLI::App& command, Arguments& arguments, std::vector<std::string> formats) {
-  command.add_option("--format", arguments.format, "what to print on standard output")
-      ->type_name("FORMAT")
-      ->check(CLI::IsMember(std::move(formats)));
-}
 
 void add_simulate(Parser& parser) {
   Arguments& arguments = parser.arguments;
@@ -65,7 +39,8 @@ void add_compare(Parser& parser) {
       *parser.app.add_subcommand("compare", "many schedules in one table, best first");
   add_scenario(command, arguments);
   command
-      .add_option("--schedules", parser.schedules, "names with commas between, or all (default)")
+      .add_option("--schedules", parser.schedules,
+                  "names with commas between, or all (default): every one but optimal and file")
       ->type_name("A,B,C");
   add_outputs(command, arguments);
   add_format(command, arguments, {"text", "json"});
@@ -206,9 +181,12 @@ void add_calibrate(Parser& parser) {
 
 void add_list(Parser& parser) {
   Arguments& arguments = parser.arguments;
-  CLI::App& command = *parser.app.add_subcommand("list", "what there is: schedules, keys");
-  command.add_option("TOPIC", arguments.topic, "schedules, or keys of a scenario file")->required();
-  command.add_option("NAME", arguments.names, "only these schedules, with all details");
+  CLI::App& command =
+      *parser.app.add_subcommand("list", "what there is: schedules, keys, search methods");
+  command
+      .add_option("TOPIC", arguments.topic, "schedules, keys of a scenario file, or search methods")
+      ->required();
+  command.add_option("NAME", arguments.names, "only these schedules or methods, with all details");
   command.callback([&arguments] { arguments.command = Command::kList; });
 }
 
@@ -303,6 +281,8 @@ std::optional<Arguments> parse_arguments(int argc, const char* const* argv, int&
   add_simulate(parser);
   add_compare(parser);
   add_schedule(parser);
+  add_search(parser.app, parser.arguments);
+  add_merge(parser.app, parser.arguments);
   add_execute(parser);
   add_calibrate(parser);
   add_list(parser);

@@ -8,7 +8,16 @@
 
 namespace stagecraft::cli {
 
-enum class Command : std::uint8_t { kSimulate, kCompare, kSchedule, kExecute, kCalibrate, kList };
+enum class Command : std::uint8_t {
+  kSimulate,
+  kCompare,
+  kSchedule,
+  kSearch,
+  kMerge,
+  kExecute,
+  kCalibrate,
+  kList
+};
 
 /// Of execute and calibrate: where and how ops really run.
 struct MachineArguments {
@@ -26,6 +35,23 @@ struct MachineArguments {
   std::int32_t repeat = 11;
 };
 
+/// Of search and merge. What is not given is the scenario's (section `search`) or the default.
+struct SearchArguments {
+  std::string method;
+  std::vector<std::string> options;  ///< "key=value", of the method
+  std::string budget;                ///< as parse_budget takes it
+  std::string objective;             ///< as the key search.objective
+  std::optional<std::uint64_t> seed;
+  std::string out;         ///< plan to write
+  std::string checkpoint;  ///< file to write every few seconds
+  std::string resume;      ///< checkpoint to continue from, and to go on writing
+  double checkpoint_seconds = 3.0;
+  std::string part;  ///< result of a shard to write
+  std::int32_t shard = 0, shards = 1;
+  bool mpi = false;                ///< use MPI even where nothing says that it was started by it
+  std::vector<std::string> parts;  ///< of merge: files to join
+};
+
 struct Arguments {
   Command command = Command::kSimulate;
   std::string scenario;                ///< file, "-" is standard input
@@ -37,6 +63,7 @@ struct Arguments {
   int threads = 0;                     ///< 0: one per core
   bool wide = false;
   MachineArguments machine;
+  SearchArguments search;
   std::string topic;  ///< of list
   std::vector<std::string> names;
 };

@@ -8,6 +8,8 @@ namespace stagecraft::cli {
 [[nodiscard]] int run_simulate(const Arguments& arguments);
 [[nodiscard]] int run_compare(const Arguments& arguments);
 [[nodiscard]] int run_schedule(const Arguments& arguments);
+[[nodiscard]] int run_search(const Arguments& arguments);
+[[nodiscard]] int run_merge(const Arguments& arguments);
 [[nodiscard]] int run_execute(const Arguments& arguments);
 [[nodiscard]] int run_calibrate(const Arguments& arguments);
 [[nodiscard]] int run_list(const Arguments& arguments);

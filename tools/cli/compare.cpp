@@ -8,9 +8,9 @@
 #include "exit_status.hpp"
 #include "interrupt.hpp"
 #include "output.hpp"
-#include "pool.hpp"
 #include "progress.hpp"
 #include "schedule_names.hpp"
+#include "stagecraft/core/parallel.hpp"
 #include "stagecraft/report/result_json.hpp"
 #include "stagecraft/report/text_report.hpp"
 

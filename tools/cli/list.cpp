@@ -1,24 +1,27 @@
-// stagecraft list: what schedules and keys there are.
+// stagecraft list: what schedules, keys and search methods there are.
 #include <algorithm>
 
 #include <fmt/core.h>
 
 #include "commands.hpp"
 #include "output.hpp"
+#include "search_setup.hpp"
 #include "stagecraft/core/text.hpp"
 #include "stagecraft/generators/generator.hpp"
 #include "stagecraft/scenario/keys.hpp"
+#include "stagecraft/search/method.hpp"
+#include "stagecraft/search/schedules.hpp"
 
 namespace stagecraft::cli {
 namespace {
 
 std::string overview() {
   std::size_t width = 0;
-  for (const GeneratorInfo& info : generators()) {
+  for (const GeneratorInfo& info : search::schedules()) {
     width = std::max(width, info.name.size());
   }
   std::string text;
-  for (const GeneratorInfo& info : generators()) {
+  for (const GeneratorInfo& info : search::schedules()) {
     text += fmt::format("{:<{}}  {}\n", info.name, width, info.summary);
   }
   return text + "\nDetails of one: stagecraft list schedules NAME\n";
@@ -27,6 +30,16 @@ std::string overview() {
 void append_field(std::string& text, std::string_view name, std::string_view value) {
   if (!value.empty()) {
     text += fmt::format("  {:<12} {}\n", name, value);
+  }
+}
+
+void append_options(std::string& text, std::span<const OptionSpec> options) {
+  for (const OptionSpec& option : options) {
+    const std::string fallback =
+        option.default_value.empty() ? "" : fmt::format(", default {}", option.default_value);
+    append_field(text, "option",
+                 fmt::format("{}: {} ({}{}{})", option.name, option.help, option.range,
+                             option.unit.empty() ? "" : fmt::format(" {}", option.unit), fallback));
   }
 }
 
@@ -42,13 +55,7 @@ std::string details(const GeneratorInfo& info) {
                info.placement == PlacementKind::kExplicit ? "any" : to_string(info.placement));
   append_field(text, "chunks", info.chunks == 0 ? "any" : std::to_string(info.chunks));
   append_field(text, "backward", info.needs_split_backward ? "split into B and W" : "");
-  for (const OptionSpec& option : info.options) {
-    const std::string fallback =
-        option.default_value.empty() ? "" : fmt::format(", default {}", option.default_value);
-    append_field(text, "option",
-                 fmt::format("{}: {} ({}{}{})", option.name, option.help, option.range,
-                             option.unit.empty() ? "" : fmt::format(" {}", option.unit), fallback));
-  }
+  append_options(text, info.options);
   return text;
 }
 
@@ -58,10 +65,10 @@ int list_schedules(const std::vector<std::string>& names) {
   }
   std::string text;
   for (const std::string& name : names) {
-    const GeneratorInfo* info = find_generator(name);
+    const GeneratorInfo* info = search::find_schedule(name);
     if (info == nullptr) {
       std::vector<std::string_view> known;
-      for (const GeneratorInfo& one : generators()) {
+      for (const GeneratorInfo& one : search::schedules()) {
         known.push_back(one.name);
       }
       const std::string_view near = nearest_name(name, known);
@@ -70,6 +77,37 @@ int list_schedules(const std::vector<std::string>& names) {
           near.empty() ? "" : fmt::format("did you mean '{}'?", near))});
     }
     text += details(*info);
+  }
+  return print(text);
+}
+
+std::string method_overview() {
+  std::string text;
+  for (const search::MethodInfo& info : search::methods()) {
+    text += fmt::format("{:<12}  {}\n", info.name, info.summary);
+  }
+  return text + "\nDetails of one: stagecraft list methods NAME\n";
+}
+
+std::string method_details(const search::MethodInfo& info) {
+  std::string text = fmt::format("{}\n", info.name);
+  append_field(text, "summary", info.summary);
+  append_field(text, "source", info.source);
+  append_options(text, info.options);
+  return text;
+}
+
+int list_methods(const std::vector<std::string>& names) {
+  if (names.empty()) {
+    return print(method_overview());
+  }
+  std::string text;
+  for (const std::string& name : names) {
+    const search::MethodInfo* info = search::find_method(name);
+    if (info == nullptr) {
+      return fail({unknown_method(name)});
+    }
+    text += method_details(*info);
   }
   return print(text);
 }
@@ -83,14 +121,17 @@ int run_list(const Arguments& arguments) {
   if (arguments.topic == "keys") {
     return print(keys_reference());
   }
-  if (arguments.topic == "models" || arguments.topic == "hardware") {
-    return fail({bad_input(
-        fmt::format("list {} is not supported yet, expected schedules or keys", arguments.topic))});
+  if (arguments.topic == "methods") {
+    return list_methods(arguments.names);
   }
-  constexpr std::string_view kTopics[] = {"schedules", "keys"};
+  if (arguments.topic == "models" || arguments.topic == "hardware") {
+    return fail({bad_input(fmt::format(
+        "list {} is not supported yet, expected schedules, keys or methods", arguments.topic))});
+  }
+  constexpr std::string_view kTopics[] = {"schedules", "keys", "methods"};
   const std::string_view near = nearest_name(arguments.topic, kTopics);
   return fail({bad_input(
-      fmt::format("there is no list of '{}', expected schedules or keys", arguments.topic),
+      fmt::format("there is no list of '{}', expected schedules, keys or methods", arguments.topic),
       near.empty() ? "" : fmt::format("did you mean '{}'?", near))});
 }
 

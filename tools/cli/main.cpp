@@ -21,6 +21,10 @@ int run(int argc, const char* const* argv) {
       return run_compare(*arguments);
     case Command::kSchedule:
       return run_schedule(*arguments);
+    case Command::kSearch:
+      return run_search(*arguments);
+    case Command::kMerge:
+      return run_merge(*arguments);
     case Command::kExecute:
       return run_execute(*arguments);
     case Command::kCalibrate:

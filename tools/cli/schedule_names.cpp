@@ -1,4 +1,5 @@
 #include "schedule_names.hpp"
+#include "stagecraft/search/schedules.hpp"
 
 namespace stagecraft::cli {
 
@@ -7,9 +8,10 @@ std::vector<std::string> chosen_schedules(const Arguments& arguments, const Scen
     return arguments.schedules;
   }
   std::vector<std::string> names;
-  for (const GeneratorInfo& info : generators()) {
-    const bool from_file = info.name == "file";
-    if (!from_file || scenario.schedule.kind == info.name) {
+  for (const GeneratorInfo& info : search::schedules()) {
+    // A file must be named, and a proof may take long: both only if the scenario asks for them.
+    const bool on_request = info.name == "file" || info.name == "optimal";
+    if (!on_request || scenario.schedule.kind == info.name) {
       names.emplace_back(info.name);
     }
   }
@@ -19,7 +21,7 @@ std::vector<std::string> chosen_schedules(const Arguments& arguments, const Scen
 Diagnostics unknown_names(const Scenario& scenario, const std::vector<std::string>& names) {
   Diagnostics failures;
   for (const std::string& name : names) {
-    if (find_generator(name) == nullptr) {
+    if (search::find_schedule(name) == nullptr) {
       const Diagnostics unknown = prepare(scenario, name).failures();
       failures.insert(failures.end(), unknown.begin(), unknown.end());
     }

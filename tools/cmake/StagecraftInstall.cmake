@@ -13,4 +13,5 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/tools/cmake/stagecraftConfig
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/stagecraftConfigVersion.cmake
                                  COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/stagecraftConfig.cmake
-              ${PROJECT_BINARY_DIR}/stagecraftConfigVersion.cmake DESTINATION ${package_dir})
+              ${PROJECT_BINARY_DIR}/stagecraftConfigVersion.cmake
+              ${PROJECT_SOURCE_DIR}/tools/cmake/StagecraftFindCadical.cmake DESTINATION ${package_dir})

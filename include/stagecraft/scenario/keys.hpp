@@ -21,7 +21,15 @@ enum class KeyType : std::uint8_t {
 };
 
 /// Along what a list under the key runs.
-enum class KeyAxis : std::uint8_t { kNone, kStage, kBoundary, kDevice, kLayer, kMicrobatch };
+enum class KeyAxis : std::uint8_t {
+  kNone,
+  kStage,
+  kBoundary,
+  kDevice,
+  kLayer,
+  kMicrobatch,
+  kValue
+};
 
 // In the order in which a record reads best.
 // NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding)

@@ -13,6 +13,7 @@
 #include "stagecraft/execute/stage_model.hpp"
 #include "stagecraft/generators/generator.hpp"
 #include "stagecraft/plan/pipeline.hpp"
+#include "stagecraft/scenario/search_choices.hpp"
 #include "stagecraft/schedule/schedule.hpp"
 
 namespace stagecraft {
@@ -49,6 +50,7 @@ struct Scenario {
   /// False where the scenario leaves the shape to the schedule.
   bool chunks_stated = false;
   bool placement_stated = false;
+  bool partition_stated = false;
 
   /// Costs of the stages of `pipeline` on a device of speed 1, whole micro-batches unless a grid
   /// varies by slice. memory.resident holds `memory.resident` only, not layers' parameters.
@@ -69,6 +71,10 @@ struct Scenario {
   bool costs_given = true;
 
   ScheduleChoice schedule;
+
+  SearchChoices search;
+  /// The same file read with each of `search.devices`, in that order; empty if there are none.
+  std::vector<Scenario> of_devices;
 };
 
 /// A pipeline with its costs and options, ready for a generator.

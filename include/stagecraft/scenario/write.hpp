@@ -7,6 +7,7 @@
 
 #include "stagecraft/execute/stage_model.hpp"
 #include "stagecraft/scenario/scenario.hpp"
+#include "stagecraft/search/problem.hpp"
 
 namespace stagecraft {
 
@@ -18,5 +19,17 @@ namespace stagecraft {
 [[nodiscard]] std::string write_scenario(const PreparedRun& run,
                                          const std::optional<StageModel>& model,
                                          std::string_view comment = {});
+
+/// A plan as a complete scenario: the costs of `instance`, its placement, and the ops of `schedule`
+/// inline (schedule file with option ops). With `layers`, of which the instance's stages are made,
+/// it states those and the partition, as far as that reads back to the same costs; otherwise
+/// explicit costs by stage. What `simulate` makes of it has the times of `schedule` on `instance`
+/// to the nanosecond.
+[[nodiscard]] std::string write_plan(const std::string& name, const search::Instance& instance,
+                                     const Schedule& schedule, const search::Layers* layers,
+                                     std::string_view comment = {});
+
+/// Every line behind "# ", as it may stand at the top of a scenario.
+[[nodiscard]] std::string comment_lines(std::string_view comment);
 
 }  // namespace stagecraft

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "stagecraft/core/diagnostics.hpp"
 #include "stagecraft/search/plan.hpp"
 #include "stagecraft/search/problem.hpp"
 
@@ -29,5 +31,9 @@ struct BoundReport {
 /// allows them.
 [[nodiscard]] BoundReport lower_bound(const Instance& instance, Objective objective,
                                       bool recompute_open = false, bool offload_open = false);
+
+/// Why no plan of the problem can be feasible, if that can be told without searching: the limit
+/// that binds, by how much, and the smallest change that would do.
+[[nodiscard]] std::optional<Diagnostic> infeasible_because(const Problem& problem);
 
 }  // namespace stagecraft::search

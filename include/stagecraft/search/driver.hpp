@@ -42,8 +42,10 @@ struct Improvement {
 
 struct SearchOptions {
   std::string method = "stagecraft";
+  const MethodInfo* plug_in = nullptr;  ///< used instead, if it is not in the registry
   MethodOptions method_options;
-  double seconds = 30.0;          ///< budget of wall time; 0: none
+  /// Budget of wall time, what a resumed search took before included; 0: none.
+  double seconds = 30.0;
   std::uint64_t evaluations = 0;  ///< budget of evaluations, checked between rounds; 0: none
   std::int32_t threads = 1;       ///< 0: one per core
   /// Points of the space to search, by number in all_points, i with i mod shards == shard.
@@ -82,5 +84,9 @@ struct SearchResult {
 /// search. A space without a feasible plan is a result with found == false.
 [[nodiscard]] Result<SearchResult> run_search(const Space& space, const SearchOptions& options,
                                               Transport& transport);
+
+/// What a search is, apart from how far it has got: hash of the space and of all options that
+/// decide the road, the shard included. Two searches with the same identity take the same road.
+[[nodiscard]] std::string identity_of(const Space& space, const SearchOptions& options);
 
 }  // namespace stagecraft::search

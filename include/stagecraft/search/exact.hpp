@@ -24,6 +24,8 @@ struct ExactOptions {
   std::uint64_t conflicts = 0;              ///< deterministic budget of solver conflicts; 0: none
   std::uint64_t most_clauses = 30'000'000;  ///< give up (kStopped) before encoding more
   bool offload_open = false;                ///< decide O and L too (the model of OptPipe)
+  std::int64_t bound = 0;                   ///< a lower bound that is known already, ns
+  std::string bound_reason;                 ///< what proves it
   std::string proof;  ///< DRAT certificate of the last refutation, written here, with
                       ///< the CNF beside it (PROOF.cnf); empty: none
 };
@@ -33,7 +35,11 @@ struct ExactResult {
   std::optional<Schedule> schedule;  ///< best known, the start included
   std::int64_t value = 0;            ///< of `schedule`, ns
   std::int64_t bound = 0;            ///< proved, ns
-  std::string reason;                ///< what proves the bound, or why it stopped
+  std::string bound_reason;          ///< what proves the bound
+  std::string reason;                ///< the same, or why it stopped
+  /// kStopped, and no larger budget would change that: the formula cannot tell these orders apart
+  /// or is too large.
+  bool exhausted = false;
   std::uint64_t conflicts = 0;
   std::uint64_t variables = 0, clauses = 0;  ///< of the last formula
 };

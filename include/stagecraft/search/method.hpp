@@ -21,7 +21,7 @@
 
 namespace stagecraft::search {
 
-/// What a job may ask and tell while it runs. Safe to call from any thread.
+/// What a job may ask and tell while it runs, from the thread that runs it.
 class JobContext {
  public:
   JobContext() = default;

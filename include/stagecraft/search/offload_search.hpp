@@ -21,6 +21,7 @@ struct OffloadSearchOptions {
   std::uint64_t seed = 1;
   std::uint64_t evaluations = 20'000;
   bool recompute_open = false;
+  bool offload_open = true;  ///< otherwise no copies, also if the start has some
 };
 
 /// The best schedule found with copies, starting from `start` if it is given; nothing if none is

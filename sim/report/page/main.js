@@ -9,6 +9,7 @@ const best = runs.find((r) => r.best);
 let pending = false;
 
 function headline() {
+  if (DATA.search) DATA.summary = DATA.search.summary;
   document.title = `${DATA.scenario}: Stagecraft`;
   element("scenario").textContent = DATA.scenario;
   element("version").textContent = `Stagecraft ${DATA.version}`;
@@ -226,6 +227,7 @@ function listen() {
 function start() {
   runs.forEach((run) => { run.shown = run.drawable; });
   headline();
+  if (DATA.search) showSearch(DATA.search);
   runs.filter((run) => run.drawable).forEach(panel);
   buildTable(runs, (run) => { run.section.hidden = !run.shown; schedule(); }, (run) => {
     if (!run.shown) return;

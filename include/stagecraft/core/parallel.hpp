@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-namespace stagecraft::cli {
+namespace stagecraft {
 
 /// Calls work(i) once for every i < count, on `threads` threads (0: one per core). Pieces are taken
 /// in order. The first exception is thrown again here, after all threads have ended.
@@ -44,4 +44,4 @@ void for_each_index(std::size_t count, int threads, Work&& work) {
   }
 }
 
-}  // namespace stagecraft::cli
+}  // namespace stagecraft
