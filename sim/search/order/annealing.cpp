@@ -13,7 +13,7 @@
 namespace stagecraft::search {
 namespace {
 
-constexpr int kVariations = 8;
+constexpr int kVariations = 4;
 constexpr std::size_t kElites = 4;
 constexpr std::uint64_t kTellEvery = 1024;
 // Moves after which an order whose estimate is below the best objective is measured again.
@@ -127,7 +127,8 @@ void Annealing::choose_start(std::uint64_t evaluations) {
     load(saved_, state_);
     std::optional<SavedOrder> start;
     Time value = kNever;
-    for (int i = 0; i < kVariations && evaluations_ < evaluations; ++i) {
+    for (int i = 0; i < kVariations && !done(evaluations); ++i) {
+      stopped_ = context_.stopped();
       const std::optional<SavedOrder> varied = vary_order(state_, random_);
       ++evaluations_;
       if (!varied) {
@@ -145,6 +146,7 @@ void Annealing::choose_start(std::uint64_t evaluations) {
     }
   }
   cycle_best_ = {state_.value(), save(state_)};
+  look_at_value();
 }
 
 void Annealing::keep_end() {
