@@ -28,12 +28,13 @@ CostTable stage_costs(const test::GoldenRow& row, const Pipeline& pipeline) {
   return costs;
 }
 
-Figures searched(const Instance& instance, const char* start, Objective objective,
-                 std::uint64_t evaluations) {
+// Searches until the objective is not above `goal`, ns.
+Figures searched(const Instance& instance, const char* start, Objective objective, double goal) {
   FreeContext context;
   OrderSearchOptions options;
   options.objective = objective;
-  options.evaluations = evaluations;
+  options.evaluations = 400'000;
+  options.target = static_cast<Time>(goal);
   const Schedule order = generate(start, {instance.pipeline, instance.costs, {}}).value();
   return improve_order(instance, order, options, context).figures;
 }
@@ -48,8 +49,8 @@ TEST_SUITE("search") {
         continue;
       }
       CAPTURE(row.at("case_id"));
-      const Figures found =
-          searched({pipeline, stage_costs(row, pipeline), {}}, "1f1b", Objective::kSpan, 60'000);
+      const Figures found = searched({pipeline, stage_costs(row, pipeline), {}}, "1f1b",
+                                     Objective::kSpan, 1000.0 * row.number("peer_value"));
       CHECK(found.feasible);
       CHECK(static_cast<double>(found.span) / 1000.0 <= row.number("peer_value"));
       ++rows;
@@ -86,7 +87,8 @@ TEST_SUITE("search") {
       if (row.has("mem_limit")) {
         costs.memory.capacity.assign(4, static_cast<Bytes>(row.number("mem_limit")));
       }
-      const Figures found = searched({pipeline, costs, {}}, "1f1b", Objective::kMakespan, 20'000);
+      const Figures found = searched({pipeline, costs, {}}, "1f1b", Objective::kMakespan,
+                                     0.95 * row.number("peer_value"));
       CHECK(found.feasible);
       CHECK(static_cast<double>(found.makespan) <= 0.95 * row.number("peer_value"));
       ++rows;
@@ -104,7 +106,8 @@ TEST_SUITE("search") {
       CAPTURE(row.at("case_id"));
       Instance instance{pipeline, stage_costs(row, pipeline), {}};
       const char* start = row.number("mem_limit") >= 7 ? "zbv" : "v-min";
-      const Figures found = searched(instance, start, Objective::kSpan, 100'000);
+      const Figures found =
+          searched(instance, start, Objective::kSpan, 1000.0 * row.number("peer_value"));
       CHECK(found.feasible);
       CHECK(static_cast<double>(found.span) / 1000.0 <= row.number("peer_value"));
     }
