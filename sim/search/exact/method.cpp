@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::uint64_t kFirstConflicts = 20'000;
 constexpr std::uint64_t kGrowth = 4;
+constexpr std::uint64_t kQuickConflicts = 2'000;
+constexpr std::string_view kFewStarts[] = {"1f1b", "zb-h1", "zb-h2", "greedy"};
 constexpr int kVersion = 1;
 
 constexpr OptionSpec kOptions[] = {
@@ -37,17 +39,20 @@ class ExactMethod final : public Method {
 
   [[nodiscard]] JobResult run(std::size_t /*job*/, JobContext& context) const override {
     std::optional<ScoredPlan> start = best_;
+    std::optional<ExactResult> quick;
     if (!start) {
-      start = best_registered(context);
+      // Most small cases are settled before all registered schedules could be tried.
+      start = best_registered(context, Starts::kFew);
+      quick = solve(start, std::min(conflicts_, kQuickConflicts), context);
+      if (quick->status == ExactStatus::kStopped && !quick->exhausted) {
+        quick.reset();
+        if (std::optional<ScoredPlan> other = best_registered(context, Starts::kRest);
+            other && (!start || better(other->figures, start->figures, objective_))) {
+          start = std::move(other);
+        }
+      }
     }
-    ExactOptions options;
-    options.objective = objective_;
-    options.conflicts = conflicts_;
-    options.offload_open = problem_.offload_open;
-    options.bound = bound_;
-    options.bound_reason = reason_;
-    ExactResult exact =
-        solve_order(instance_, start ? &start->plan.schedule : nullptr, options, context);
+    ExactResult exact = quick ? std::move(*quick) : solve(start, conflicts_, context);
     JobResult result;
     if (exact.schedule) {
       ScoredPlan plan;
@@ -119,10 +124,28 @@ class ExactMethod final : public Method {
     state.at("done").get_to(done_);
   }
 
-  // The best registered schedule of these stages.
-  [[nodiscard]] std::optional<ScoredPlan> best_registered(JobContext& context) const {
+  enum class Starts : std::uint8_t { kFew, kRest };
+
+  [[nodiscard]] ExactResult solve(const std::optional<ScoredPlan>& start, std::uint64_t conflicts,
+                                  JobContext& context) const {
+    ExactOptions options;
+    options.objective = objective_;
+    options.conflicts = conflicts;
+    options.offload_open = problem_.offload_open;
+    options.bound = bound_;
+    options.bound_reason = reason_;
+    return solve_order(instance_, start ? &start->plan.schedule : nullptr, options, context);
+  }
+
+  // The best registered schedule of these stages among a few that are made at once, or the rest.
+  [[nodiscard]] std::optional<ScoredPlan> best_registered(JobContext& context,
+                                                          Starts starts) const {
     std::optional<ScoredPlan> best;
     for (const std::string& name : problem_.schedules) {
+      const bool few = std::ranges::find(kFewStarts, name) != std::end(kFewStarts);
+      if (few != (starts == Starts::kFew)) {
+        continue;
+      }
       if (context.stopped()) {
         break;
       }
