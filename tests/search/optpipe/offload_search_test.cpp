@@ -7,6 +7,7 @@
 #include "search/optpipe/copy_plan.hpp"
 #include "search/optpipe/copy_replay.hpp"
 #include "search/optpipe/list_schedule.hpp"
+#include "search/optpipe/need.hpp"
 #include "stagecraft/core/random.hpp"
 #include "stagecraft/engine/evaluate.hpp"
 #include "stagecraft/search/offload_search.hpp"
@@ -117,13 +118,12 @@ TEST_SUITE("search") {
       instance.costs.memory.capacity.assign(
           static_cast<std::size_t>(instance.pipeline.devices),
           random.uniform(free.peak_memory * 6 / 10, free.peak_memory));
-      const std::optional<TimedOrder> timed = timed_order(instance, order);
-      REQUIRE(timed);
+      const TimedOrder timed = need(timed_order(instance, order));
       for (const ParkFirst first :
            {ParkFirst::kMostRelief, ParkFirst::kLongestLived, ParkFirst::kEverything}) {
         Schedule schedule;
         CopyPlanner planner(instance, CopyLengths::kShared);
-        if (!planner.plan(*timed, first, &schedule)) {
+        if (!planner.plan(timed, first, &schedule)) {
           continue;
         }
         const Figures figures = measure(schedule, instance.costs);
@@ -174,58 +174,57 @@ TEST_SUITE("search") {
       instance.costs.network.host.sharing = sharing;
       const Schedule order =
           generate("interleaved", {instance.pipeline, instance.costs, {}}).value();
-      const std::optional<TimedOrder> timed = timed_order(instance, order);
-      REQUIRE(timed);
+      const TimedOrder timed = need(timed_order(instance, order));
       Schedule schedule;
       CopyPlanner planner(instance, CopyLengths::kShared);
-      REQUIRE(planner.plan(*timed, ParkFirst::kMostRelief, &schedule));
+      REQUIRE(planner.plan(timed, ParkFirst::kMostRelief, &schedule));
       CHECK(copies(schedule) > 0);
       const Figures figures = measure(schedule, instance.costs);
       CHECK_MESSAGE(figures.feasible, figures.why_not);
-      CHECK(figures.makespan == timed->makespan());
+      CHECK(figures.makespan == timed.makespan());
     }
   }
 
   TEST_CASE("list schedules run as their times say, within their room") {
     Random random(3);
     for (int round = 0; round < 60; ++round) {
-      const auto P = static_cast<std::int32_t>(random.uniform(1, 5));
-      const auto V = static_cast<std::int32_t>(random.uniform(1, 3));
-      Instance instance =
-          offload_instance(P, V, static_cast<std::int32_t>(random.uniform(1, 9)), 1000, 5);
+      const auto devices = static_cast<std::int32_t>(random.uniform(1, 5));
+      const auto chunks = static_cast<std::int32_t>(random.uniform(1, 3));
+      Instance instance = offload_instance(
+          devices, chunks, static_cast<std::int32_t>(random.uniform(1, 9)), 1000, 5);
       const RoomScheduler scheduler(instance);
       RoomRule rule;
       rule.group = static_cast<std::int32_t>(random.uniform(1, instance.pipeline.microbatches));
-      for (std::int32_t d = 0; d < P; ++d) {
-        rule.room.push_back(100 * (V + random.uniform(0, 6)));
+      for (std::int32_t d = 0; d < devices; ++d) {
+        rule.room.push_back(100 * (chunks + random.uniform(0, 6)));
         rule.delay_w.push_back(static_cast<std::int32_t>(random.uniform(0, 5)));
         rule.forward_first.push_back(static_cast<std::int32_t>(random.uniform(0, 1)));
       }
-      for (std::int32_t s = 0; s < P * V; ++s) {
+      for (std::int32_t s = 0; s < devices * chunks; ++s) {
         rule.recomputed.push_back(round % 2 == 0 ? 0
                                                  : static_cast<std::int32_t>(random.uniform(0, 8)));
       }
-      const std::optional<TimedOrder> order = scheduler.run(rule);
-      if (!order) {
+      const std::optional<TimedOrder> made = scheduler.run(rule);
+      if (!made.has_value()) {
         continue;
       }
-      const Evaluation evaluation = evaluate(untimed(instance, *order), instance.costs);
+      const TimedOrder& order = *made;
+      const Evaluation evaluation = evaluate(untimed(instance, order), instance.costs);
       REQUIRE(evaluation.feasible);
-      CHECK(evaluation.makespan == order->makespan());
-      CHECK(evaluation.span == order->span());
+      CHECK(evaluation.makespan == order.makespan());
+      CHECK(evaluation.span == order.span());
       for (std::size_t d = 0; d < rule.room.size(); ++d) {
-        CHECK(evaluation.devices[d].peak_memory == order->most_held[d]);
-        CHECK(order->most_held[d] <= rule.room[d]);
+        CHECK(evaluation.devices[d].peak_memory == order.most_held[d]);
+        CHECK(order.most_held[d] <= rule.room[d]);
       }
       // The same forwards and backwards, W elsewhere.
-      const std::vector<std::vector<Op>> sequence = without_weights(*order);
+      const std::vector<std::vector<Op>> sequence = without_weights(order);
       std::ranges::fill(rule.room, 100'000);
       std::ranges::fill(rule.recomputed, 0);
       std::ranges::fill(rule.delay_w, 5);
-      const std::optional<TimedOrder> again = scheduler.run(rule, &sequence);
-      REQUIRE(again);
-      CHECK(without_weights(*again) == sequence);
-      CHECK(evaluate(untimed(instance, *again), instance.costs).makespan == again->makespan());
+      const TimedOrder again = need(scheduler.run(rule, &sequence));
+      CHECK(without_weights(again) == sequence);
+      CHECK(evaluate(untimed(instance, again), instance.costs).makespan == again.makespan());
     }
   }
 
@@ -247,14 +246,13 @@ TEST_SUITE("search") {
         }
       }
       FreeContext context;
-      const std::optional<ScoredPlan> found =
-          search_offload(instance, nullptr, {.evaluations = 1000}, context);
-      REQUIRE(found);
-      CHECK(found->figures.feasible);
-      CHECK(found->figures.makespan <= pipeoffload);
-      CHECK(measure(found->plan.schedule, instance.costs).makespan == found->figures.makespan);
-      CHECK(found->figures.makespan <= last);
-      last = found->figures.makespan;
+      const ScoredPlan found =
+          need(search_offload(instance, nullptr, {.evaluations = 1000}, context));
+      CHECK(found.figures.feasible);
+      CHECK(found.figures.makespan <= pipeoffload);
+      CHECK(measure(found.plan.schedule, instance.costs).makespan == found.figures.makespan);
+      CHECK(found.figures.makespan <= last);
+      last = found.figures.makespan;
     }
   }
 
@@ -266,31 +264,27 @@ TEST_SUITE("search") {
       FreeContext first;
       FreeContext second;
       const OffloadSearchOptions options{.seed = 5, .evaluations = evaluations};
-      const Schedule* from = start ? &*start : nullptr;
-      const auto a = search_offload(instance, from, options, first);
-      const auto b = search_offload(instance, from, options, second);
-      REQUIRE(a);
-      REQUIRE(b);
-      CHECK(a->plan.schedule.ops == b->plan.schedule.ops);
+      const Schedule* from = start.has_value() ? &*start : nullptr;
+      const ScoredPlan a = need(search_offload(instance, from, options, first));
+      const ScoredPlan b = need(search_offload(instance, from, options, second));
+      CHECK(a.plan.schedule.ops == b.plan.schedule.ops);
       CHECK(first.evaluations.load() == second.evaluations.load());
-      CHECK(a->figures.makespan <= last);
-      last = a->figures.makespan;
-      start = a->plan.schedule;
+      CHECK(a.figures.makespan <= last);
+      last = a.figures.makespan;
+      start = a.plan.schedule;
     }
   }
 
   TEST_CASE("without offload the search returns orders without copies; recomputation saves more") {
     Instance instance = offload_instance(4, 1, 8, 2, 40);
     FreeContext context;
-    const auto plain =
-        search_offload(instance, nullptr, {.evaluations = 600, .offload_open = false}, context);
-    REQUIRE(plain);
-    CHECK(copies(plain->plan.schedule) == 0);
-    const auto again = search_offload(
+    const ScoredPlan plain = need(
+        search_offload(instance, nullptr, {.evaluations = 600, .offload_open = false}, context));
+    CHECK(copies(plain.plan.schedule) == 0);
+    const ScoredPlan again = need(search_offload(
         instance, nullptr, {.evaluations = 600, .recompute_open = true, .offload_open = false},
-        context);
-    REQUIRE(again);
-    CHECK(again->figures.makespan < plain->figures.makespan);
+        context));
+    CHECK(again.figures.makespan < plain.figures.makespan);
   }
 }
 
