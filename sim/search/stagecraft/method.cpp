@@ -21,6 +21,9 @@ constexpr OptionSpec kOptions[] = {
     {"jobs", "jobs", "4", "1 to 1024",
      "Jobs of a round that search; the same for every run that "
      "is to be compared."},
+    {"placements", "ops", "2000000", "1000 to 1000000000",
+     "Ops that the list schedulers of a job place in the first searching round; later rounds place "
+     "up to 8 times as many."},
     {"levels", "", "12", "2 to 256", "Memory limits that a search for the Pareto front visits."},
 };
 
@@ -32,13 +35,14 @@ std::uint64_t mix(std::uint64_t seed, std::uint64_t round, std::uint64_t job) {
 class StagecraftMethod final : public Method {
  public:
   StagecraftMethod(const Problem& problem, const MethodOptions& options, std::int64_t width,
-                   std::int64_t levels)
+                   std::int64_t levels, std::int64_t placements)
       : problem_(problem),
         options_(options),
         space_(problem),
         setting_{problem, space_, options.objective},
         starts_(space_.starts()),
         width_(static_cast<std::size_t>(width)),
+        placements_(static_cast<std::uint64_t>(placements)),
         levels_(options.pareto ? static_cast<std::size_t>(levels) : 0),
         pool_(options.objective, levels_) {
     for (const std::string& name : problem.schedules) {
@@ -165,8 +169,8 @@ class StagecraftMethod final : public Method {
     JobBudget budget;
     budget.seed = mix(options_.seed, static_cast<std::uint64_t>(round_), job);
     const auto growth = static_cast<std::uint64_t>(std::min(round_, 8));
-    budget.placements = 2'000'000 * growth;
-    budget.evaluations = 30'000 * growth;
+    budget.placements = placements_ * growth;
+    budget.evaluations = placements_ * 3 / 200 * growth;
     budget.cap = cap(job);
     return budget;
   }
@@ -299,7 +303,8 @@ class StagecraftMethod final : public Method {
          {std::int64_t{problem_.devices}, std::int64_t{problem_.microbatches},
           std::int64_t{problem_.most_chunks}, static_cast<std::int64_t>(options_.objective),
           static_cast<std::int64_t>(options_.seed), static_cast<std::int64_t>(width_),
-          static_cast<std::int64_t>(levels_), static_cast<std::int64_t>(starts_.size())}) {
+          static_cast<std::int64_t>(levels_), static_cast<std::int64_t>(starts_.size()),
+          static_cast<std::int64_t>(placements_)}) {
       hash.add(value);
     }
     return hash.hex();
@@ -310,7 +315,9 @@ class StagecraftMethod final : public Method {
   PlanSpace space_;
   JobSetting setting_;
   std::vector<StagePlan> starts_;
-  std::size_t width_, levels_;
+  std::size_t width_;
+  std::uint64_t placements_;
+  std::size_t levels_;
   std::vector<std::string> quick_, slow_;
   Bytes least_memory_ = 0;
 
@@ -336,8 +343,13 @@ Result<std::unique_ptr<Method>> make(const Problem& problem, const MethodOptions
   if (!levels) {
     return levels.failures();
   }
+  const Result<std::int64_t> placements =
+      number(options, "placements", 2'000'000, 1'000, 1'000'000'000);
+  if (!placements) {
+    return placements.failures();
+  }
   return std::unique_ptr<Method>(
-      std::make_unique<StagecraftMethod>(problem, options, *width, *levels));
+      std::make_unique<StagecraftMethod>(problem, options, *width, *levels, *placements));
 }
 
 }  // namespace

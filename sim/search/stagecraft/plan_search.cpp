@@ -139,7 +139,7 @@ ListRule mutate(const ListRule& rule, Random& random) {
   return next;
 }
 
-Candidate search_plans(const PlanSpace& space, Judge& judge, Candidate start,
+Candidate search_plans(const PlanSpace& space, Judge& judge, const Candidate& start,
                        const PlanSearchOptions& options, JobContext& context) {
   Random random(options.seed);
   Candidate best = start;

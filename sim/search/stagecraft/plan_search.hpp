@@ -64,7 +64,7 @@ struct PlanSearchOptions {
 
 /// Searches from `start` and returns the best candidate; deterministic for a seed as long as
 /// `context` does not stop it.
-[[nodiscard]] Candidate search_plans(const PlanSpace& space, Judge& judge, Candidate start,
+[[nodiscard]] Candidate search_plans(const PlanSpace& space, Judge& judge, const Candidate& start,
                                      const PlanSearchOptions& options, JobContext& context);
 
 }  // namespace stagecraft::search

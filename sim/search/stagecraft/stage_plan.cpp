@@ -221,7 +221,7 @@ std::vector<StagePlan> PlanSpace::starts() const {
   return plans;
 }
 
-StagePlan PlanSpace::recut(std::vector<std::int32_t> device) const {
+StagePlan PlanSpace::recut(const std::vector<std::int32_t>& device) const {
   const bool possible = partition_ && device.size() < forward_.size();
   StagePlan plan = possible ? cut(device) : StagePlan{own_.partition, device};
   // A generator's own shape may have a number of stages that is not open.
@@ -274,7 +274,7 @@ std::optional<StagePlan> PlanSpace::neighbour(const StagePlan& plan, Random& ran
       shift(next, random, tight);
     } else if (placement_ && kind < 10) {
       move_stage(next, random, tight);
-    } else if (placement_ && kind < 12) {
+    } else if (placement_ && (kind < 12 || !partition_)) {
       swap_stages(next, random);
     } else if (chunks_ && placement_ && kind < 14) {
       split(next, random);
@@ -282,8 +282,6 @@ std::optional<StagePlan> PlanSpace::neighbour(const StagePlan& plan, Random& ran
       merge(next, random);
     } else if (partition_) {
       exchange_layers(next, random);
-    } else if (placement_) {
-      swap_stages(next, random);
     }
   }
   if (next == plan || !allows(next)) {

@@ -48,7 +48,7 @@ class PlanSpace {
   [[nodiscard]] StagePlan random_start(Random& random) const;
   /// Stages on these devices, cut so that the heaviest is lightest; the problem's own partition
   /// where it is not open or no cut is possible.
-  [[nodiscard]] StagePlan recut(std::vector<std::int32_t> device) const;
+  [[nodiscard]] StagePlan recut(const std::vector<std::int32_t>& device) const;
   /// Layers over one boundary; nothing if that is not allowed.
   [[nodiscard]] std::optional<StagePlan> recut_neighbour(const StagePlan& plan,
                                                          Random& random) const;

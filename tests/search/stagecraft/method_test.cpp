@@ -87,6 +87,7 @@ TEST_SUITE("search") {
       MethodOptions options;
       options.objective = objective;
       options.options["jobs"] = "1";
+      options.options["placements"] = "100000";
       const Figures best = search(problem, 8, options);
       const Figures start = best_registered(problem, objective);
       REQUIRE(start.feasible);
@@ -136,6 +137,7 @@ TEST_SUITE("search") {
     const Problem problem = make_layer_problem(few_layers(), {.devices = 3, .microbatches = 6});
     MethodOptions options;
     options.pareto = true;
+    options.options["placements"] = "200000";
     FreeContext context;
     const std::unique_ptr<Method> method = make(problem, options);
     run_rounds(*method, 7, context);
