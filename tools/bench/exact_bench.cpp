@@ -37,7 +37,8 @@ struct Case {
   bool split = true;
   Objective objective = Objective::kMakespan;
   bool late_starts = false;
-  Time known = 0;  ///< of a peer
+  bool vee = false;  ///< two stages a device, costs of each
+  Time known = 0;    ///< of a peer
   double peer_seconds = 0.0;
 };
 
@@ -48,15 +49,17 @@ std::vector<Time> fit(std::vector<Time> list, std::int32_t count) {
 
 Instance instance_of(const Case& c) {
   Instance instance;
-  instance.pipeline = *make_pipeline(c.devices, 1, c.microbatches, PlacementKind::kLoop);
+  const PlacementKind placement = c.vee ? PlacementKind::kVee : PlacementKind::kLoop;
+  instance.pipeline = *make_pipeline(c.devices, c.vee ? 2 : 1, c.microbatches, placement);
+  const std::int32_t stages = instance.pipeline.stages;
   instance.costs = uniform_costs(instance.pipeline, 1, 1, 1, c.transfer);
   CostTable& costs = instance.costs;
-  costs.forward = costs.recompute = Grid::per_stage(fit(c.forward, c.devices));
-  costs.backward_input = Grid::per_stage(fit(c.input, c.devices));
-  costs.backward_weight = Grid::per_stage(fit(c.weight, c.devices));
-  std::vector<Time> whole = fit(c.input, c.devices);
+  costs.forward = costs.recompute = Grid::per_stage(fit(c.forward, stages));
+  costs.backward_input = Grid::per_stage(fit(c.input, stages));
+  costs.backward_weight = Grid::per_stage(fit(c.weight, stages));
+  std::vector<Time> whole = fit(c.input, stages);
   for (std::size_t s = 0; s < whole.size(); ++s) {
-    whole[s] += fit(c.weight, c.devices)[s];
+    whole[s] += fit(c.weight, stages)[s];
   }
   costs.backward = Grid::per_stage(whole);
   costs.split_backward = c.split;
@@ -66,7 +69,7 @@ Instance instance_of(const Case& c) {
   if (c.capacity > 0) {
     costs.memory.capacity.assign(static_cast<std::size_t>(c.devices), c.capacity);
   }
-  instance.partition.assign(static_cast<std::size_t>(c.devices), 1);
+  instance.partition.assign(static_cast<std::size_t>(stages), 1);
   return instance;
 }
 
@@ -142,6 +145,21 @@ std::vector<Case> table_cases() {
   return cases;
 }
 
+// Two stages a device in a vee, the limit in activations of a stage, all kept until W.
+std::vector<Case> vee_cases() {
+  std::vector<Case> cases;
+  for (const Objective o : {Objective::kMakespan, Objective::kSpan}) {
+    for (const Bytes cap : {2, 3, 4, 5, 6, 8}) {
+      Case c = make("vee 4,8 " + std::string(to_string(o)) + " cap " + std::to_string(cap), 4, 8, 1,
+                    1, 1, 0, cap, o, 0);
+      c.kept = 2;
+      c.vee = true;
+      cases.push_back(c);
+    }
+  }
+  return cases;
+}
+
 // Measured costs of the zero-bubble authors, in ns as they stand: their greatest common divisor is
 // small, so times are rounded first.
 std::vector<Case> real_cases() {
@@ -156,6 +174,13 @@ std::vector<Case> real_cases() {
       const Time known = cap == 8 ? 2'809'811 : 2'517'463;
       cases.push_back(make(name + " 8,32 cap " + std::to_string(cap), 8, 32, 29850, 29767, 18868,
                            466, cap, o, o == Objective::kSpan ? known : 0));
+    }
+  }
+  for (const Objective o : {Objective::kMakespan, Objective::kSpan}) {
+    for (const Bytes cap : {12, 16, 24}) {
+      cases.push_back(
+          make("large 16,64 " + std::string(to_string(o)) + " cap " + std::to_string(cap), 16, 64,
+               5, 6, 4, 1, cap, o, 0));
     }
   }
   return cases;
@@ -234,7 +259,7 @@ std::vector<Case> golden_cases(const std::string& file) {
 
 int run(const std::vector<std::string>& arguments) {
   std::vector<Case> cases = table_cases();
-  for (const auto& more : {unit_cases(), real_cases()}) {
+  for (const auto& more : {unit_cases(), real_cases(), vee_cases()}) {
     cases.insert(cases.end(), more.begin(), more.end());
   }
   std::uint64_t conflicts = 200'000;

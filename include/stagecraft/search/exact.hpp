@@ -23,11 +23,14 @@ struct ExactOptions {
   Objective objective = Objective::kMakespan;  ///< iteration, makespan or span
   std::uint64_t conflicts = 0;              ///< deterministic budget of solver conflicts; 0: none
   std::uint64_t most_clauses = 30'000'000;  ///< give up (kStopped) before encoding more
-  bool offload_open = false;                ///< decide O and L too (the model of OptPipe)
-  std::int64_t bound = 0;                   ///< a lower bound that is known already, ns
-  std::string bound_reason;                 ///< what proves it
-  std::string proof;  ///< DRAT certificate of the last refutation, written here, with
-                      ///< the CNF beside it (PROOF.cnf); empty: none
+  /// O and L may be added. The bound is then that of orders without a memory limit, and the orders
+  /// that meet it are given copies by ada_offload: optimal where one of them fits, otherwise the
+  /// gap stays open.
+  bool offload_open = false;
+  std::int64_t bound = 0;    ///< a lower bound that is known already, ns
+  std::string bound_reason;  ///< what proves it
+  std::string proof;         ///< DRAT certificate of the last refutation, written here, with
+                             ///< the CNF beside it (PROOF.cnf); empty: none
 };
 
 struct ExactResult {

@@ -27,7 +27,10 @@ struct OrderSearchResult {
 /// Improves `start`, a complete schedule of the instance without copy ops, within the instance's
 /// memory. Deterministic for a seed as long as `context` does not stop it. Where the engine's
 /// incremental replay does not apply (shared links, rendezvous, memory policy wait), candidates are
-/// judged by simulation.
+/// judged by simulation. Fused backwards are split where the costs say that B and W together take
+/// no longer. A start that only exceeds memory is repaired first, if one micro-batch after the
+/// other fits. With memory as the objective: the smallest peak that a list scheduler reaches, then
+/// the iteration time within it.
 [[nodiscard]] OrderSearchResult improve_order(const Instance& instance, const Schedule& start,
                                               const OrderSearchOptions& options,
                                               JobContext& context);

@@ -43,6 +43,7 @@ class ExactMethod final : public Method {
     ExactOptions options;
     options.objective = objective_;
     options.conflicts = conflicts_;
+    options.offload_open = problem_.offload_open;
     options.bound = bound_;
     options.bound_reason = reason_;
     ExactResult exact =

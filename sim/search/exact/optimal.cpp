@@ -70,7 +70,7 @@ Result<Schedule> generate_optimal(const GeneratorInput& input) {
 }  // namespace
 
 const GeneratorInfo& optimal_generator() {
-  static const GeneratorInfo kInfo{
+  static const GeneratorInfo info{
       .name = "optimal",
       .summary = "the best order there is, proved by SAT where the budget allows",
       .source =
@@ -86,7 +86,7 @@ const GeneratorInfo& optimal_generator() {
       .options = kOptions,
       .generate = generate_optimal,
   };
-  return kInfo;
+  return info;
 }
 
 }  // namespace stagecraft::search

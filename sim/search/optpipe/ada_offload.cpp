@@ -69,6 +69,7 @@ std::vector<Op> offloads_by_lifespan(const Schedule& schedule) {
   }
   std::ranges::stable_sort(found, {}, &std::pair<std::uint32_t, Op>::first);
   std::vector<Op> ops;
+  ops.reserve(found.size());
   for (const auto& [lifespan, op] : found) {
     ops.push_back(op);
   }

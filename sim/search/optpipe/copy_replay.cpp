@@ -106,13 +106,13 @@ CopyReplay::CopyReplay(const Instance& instance, const Schedule& schedule)
   }
   for (Entry& entry : tasks_) {
     const std::int32_t s = entry.op.unit.stage;
-    const auto M = static_cast<std::uint32_t>(pipeline.microbatches);
+    const auto stage = static_cast<std::uint32_t>(pipeline.microbatches);  // units of one
     if (entry.op.kind == OpKind::kForward && s > 0) {
-      entry.remote = units_[entry.unit - M].forward;
+      entry.remote = units_[entry.unit - stage].forward;
       entry.latency = costs.latency(pipeline, s - 1, s);
     } else if ((entry.op.kind == OpKind::kBackward || entry.op.kind == OpKind::kBackwardInput) &&
                s + 1 < pipeline.stages) {
-      entry.remote = units_[entry.unit + M].backward;
+      entry.remote = units_[entry.unit + stage].backward;
       entry.latency = costs.latency(pipeline, s + 1, s);
     }
   }

@@ -82,9 +82,12 @@ RoomScheduler::RoomScheduler(const Instance& instance)
 /// One run: the state of every device and stage.
 class ListRun {
  public:
-  ListRun(const RoomScheduler& costs, const RoomRule& rule)
+  ListRun(const RoomScheduler& costs, const RoomRule& rule,
+          const std::vector<std::vector<Op>>* sequence)
       : c_(costs),
         rule_(rule),
+        sequence_(sequence),
+        at_(slot(c_.devices_), 0),
         next_f_(slot(c_.stages_), 0),
         next_b_(next_f_),
         end_f_(c_.forward_.size(), 0),
@@ -202,7 +205,7 @@ class ListRun {
     Bytes needed =
         held_[slot(d)] + std::max(c_.take_[cell(s, m)], kept(s, m)) + recompute_room_[slot(d)];
     for (const std::int32_t later : c_.stages_of_[slot(d)]) {
-      if (later > s && next_f_[slot(later)] < c_.microbatches_) {
+      if (sequence_ == nullptr && later > s && next_f_[slot(later)] < c_.microbatches_) {
         needed += kept(later, next_f_[slot(later)]);
       }
     }
@@ -214,6 +217,19 @@ class ListRun {
     const bool second = backward == (rule_.forward_first[slot(d)] != 0);
     const std::int32_t chunk = backward ? -c_.chunk_[slot(s)] : c_.chunk_[slot(s)];
     return {second ? 1 : 0, m / rule_.group, chunk, m};
+  }
+
+  /// Whether an op is next in the sequence of its device, if there is one.
+  [[nodiscard]] bool in_turn(std::int32_t d, bool backward, std::int32_t s, std::int32_t m) const {
+    if (sequence_ == nullptr) {
+      return true;
+    }
+    if (at_[slot(d)] >= (*sequence_)[slot(d)].size()) {
+      return false;
+    }
+    const Op& next = (*sequence_)[slot(d)][at_[slot(d)]];
+    return (next.kind != OpKind::kForward) == backward && next.unit.stage == s &&
+           next.unit.microbatch == m;
   }
 
   void choose(std::int32_t d) {
@@ -229,14 +245,16 @@ class ListRun {
       }
     };
     for (const std::int32_t s : c_.stages_of_[slot(d)]) {
-      if (const Time arrival = backward_arrival(s); arrival != kNever) {
+      if (const Time arrival = backward_arrival(s);
+          arrival != kNever && in_turn(d, true, s, next_b_[slot(s)])) {
         if (backward_fits(s)) {
           offer(OpKind::kBackwardInput, s, arrival, key(true, s, next_b_[slot(s)]));
         } else {
           blocked = true;
         }
       }
-      if (const Time arrival = forward_arrival(s); arrival != kNever) {
+      if (const Time arrival = forward_arrival(s);
+          arrival != kNever && in_turn(d, false, s, next_f_[slot(s)])) {
         if (forward_fits(s)) {
           offer(OpKind::kForward, s, arrival, key(false, s, next_f_[slot(s)]));
         } else {
@@ -271,6 +289,7 @@ class ListRun {
     const Choice choice = choice_[slot(d)];
     const std::int32_t s = choice.stage;
     start_ = choice.start;
+    at_[slot(d)] += choice.kind == OpKind::kBackwardWeight ? 0 : 1;
     if (choice.kind == OpKind::kForward) {
       const std::int32_t m = next_f_[slot(s)]++;
       append(d, OpKind::kForward, s, m, c_.forward_[cell(s, m)]);
@@ -311,8 +330,10 @@ class ListRun {
 
   const RoomScheduler& c_;
   const RoomRule& rule_;
-  std::vector<std::int32_t> next_f_, next_b_;                                  // [S]
-  std::vector<Time> end_f_, end_b_;                                            // [S * M]
+  const std::vector<std::vector<Op>>* sequence_;
+  std::vector<std::size_t> at_;                // [P] in the sequence
+  std::vector<std::int32_t> next_f_, next_b_;  // [S]
+  std::vector<Time> end_f_, end_b_;            // [S * M]
   std::vector<std::vector<std::pair<std::int32_t, std::int32_t>>> waiting_w_;  // [P]
   std::vector<std::size_t> first_w_;                                           // [P]
   std::vector<Time> free_;                                                     // [P]
@@ -322,8 +343,9 @@ class ListRun {
   TimedOrder order_;
 };
 
-std::optional<TimedOrder> RoomScheduler::run(const RoomRule& rule) const {
-  return ListRun(*this, rule).run();
+std::optional<TimedOrder> RoomScheduler::run(const RoomRule& rule,
+                                             const std::vector<std::vector<Op>>* sequence) const {
+  return ListRun(*this, rule, sequence).run();
 }
 
 }  // namespace stagecraft::search

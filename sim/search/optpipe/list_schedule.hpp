@@ -54,7 +54,10 @@ class RoomScheduler {
   [[nodiscard]] static bool covers(const Instance& instance);
 
   /// Nothing if the rule's room does not suffice to run to the end. Deterministic.
-  [[nodiscard]] std::optional<TimedOrder> run(const RoomRule& rule) const;
+  /// `sequence` [P]: the forwards and backwards of every device in the order in which they have to
+  /// run; only W (and R) are placed by the rule then.
+  [[nodiscard]] std::optional<TimedOrder> run(
+      const RoomRule& rule, const std::vector<std::vector<Op>>* sequence = nullptr) const;
 
   /// Of a device, bytes: its smallest activation, all of them, and what a rule's room has to hold
   /// free for its later stages.

@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 
 #include "search/all.hpp"
+#include "search/optpipe/method_setup.hpp"
 #include "search/optpipe/milp.hpp"
 #include "search/optpipe/offload_starts.hpp"
 #include "search/optpipe/pipeline_milp.hpp"
@@ -30,57 +31,10 @@ namespace {
 constexpr int kMostRounds = 10;
 constexpr std::uint64_t kFirstEvaluations = 5'000;
 constexpr std::uint64_t kFirstConflicts = 20'000;
-constexpr std::uint64_t kGrowth = 2;
-
-constexpr OptionSpec kOptions[] = {
-    {"solver", "", "cbc", "cbc | stagecraft",
-     "who solves the model: CBC, a program of its own (the result then depends on the machine's "
-     "speed), or our own search and SAT solver"},
-    {"seconds", "s", "5", "1 to 3600",
-     "CBC's time limit in the first round; it doubles from round to round"},
-    {"cache", "folder", "", "a path",
-     "keep solved instances there, and take what is there for equal ones"},
-};
-
-struct Setup {
-  bool cbc = true;
-  double seconds = 5.0;
-  std::string cache;
-};
-
-Result<Setup> read_setup(const MethodOptions& options) {
-  Setup setup;
-  for (const auto& [name, value] : options.options) {
-    if (name == "solver") {
-      if (value != "cbc" && value != "stagecraft") {
-        return bad_input(fmt::format("option 'solver' is '{}', expected cbc or stagecraft", value));
-      }
-      setup.cbc = value == "cbc";
-    } else if (name == "seconds") {
-      char* end = nullptr;
-      setup.seconds = std::strtod(value.c_str(), &end);
-      if (value.empty() || *end != '\0' || !(setup.seconds >= 1.0 && setup.seconds <= 3600.0)) {
-        return bad_input(fmt::format("option 'seconds' is '{}', expected 1 to 3600", value));
-      }
-    } else if (name == "cache") {
-      setup.cache = value;
-    } else {
-      return bad_input(fmt::format("method optpipe has no option '{}'", name),
-                       "its options are solver, seconds and cache");
-    }
-  }
-  return setup;
-}
-
-/// What a job tells end_round.
-struct Verdict {
-  bool optimal = false;  ///< nothing better exists in the model
-  bool over = false;     ///< further rounds of this job cannot help
-};
 
 class OptPipe final : public Method {
  public:
-  OptPipe(const Problem& problem, MethodOptions options, Setup setup, Instance instance,
+  OptPipe(const Problem& problem, MethodOptions options, OptPipeSetup setup, Instance instance,
           std::unique_ptr<MilpSolver> solver)
       : problem_(problem),
         options_(std::move(options)),
@@ -90,16 +44,13 @@ class OptPipe final : public Method {
 
   [[nodiscard]] std::string_view name() const override { return "optpipe"; }
 
+  // Round 0: cache, AdaOffload, PipeOffload in its own shape. Later: CBC, or our search and the SAT
+  // solver.
   [[nodiscard]] std::size_t jobs() const override {
     if (over_ || round_ >= kMostRounds) {
       return 0;
     }
-    // Round 0: cache, AdaOffload, PipeOffload in its own shape. Later: the solver, or our search
-    // and the SAT solver.
-    if (round_ == 0) {
-      return 3;
-    }
-    return solver_ ? 1 : (use_exact() ? 2 : 1);
+    return round_ == 0 ? 3 : !solver_ && use_exact() ? 2 : 1;
   }
 
   [[nodiscard]] JobResult run(std::size_t job, JobContext& context) const override {
@@ -126,7 +77,7 @@ class OptPipe final : public Method {
     optimal_ = optimal_ || (optimal && best_);
     over_ = over_ || optimal_ || all_over;
     if ((improved || optimal_) && best_ && !setup_.cache.empty()) {
-      // A cache that cannot be written costs time later, and nothing else.
+      // A cache that cannot be written only costs time later.
       static_cast<void>(SolveCache(setup_.cache)
                             .store(instance_, model_objective(), problem_.offload_open,
                                    {best_->plan.schedule, optimal_}));
@@ -284,9 +235,9 @@ class OptPipe final : public Method {
     if (!start) {
       return result;
     }
-    Result<Schedule> schedule =
-        generate(name, {start->instance.pipeline, start->instance.costs, start->options});
-    if (schedule.ok()) {
+    if (Result<Schedule> schedule =
+            generate(name, {start->instance.pipeline, start->instance.costs, start->options});
+        schedule.ok()) {
       Plan plan = plan_of(std::move(schedule).value(), std::string(name));
       plan.partition = start->instance.partition;
       plan.schedule.p2p = start->p2p;
@@ -305,6 +256,13 @@ class OptPipe final : public Method {
     std::vector<double> start;
     if (best_) {
       start = milp->point_of(best_->plan.schedule);
+      if (start.empty() && model.offload) {
+        // Copies planned anew start their reloads where the model expects them.
+        if (const Result<Schedule> again = ada_offload(instance_, best_->plan.schedule);
+            again.ok()) {
+          start = milp->point_of(*again);
+        }
+      }
       if (start.empty()) {
         // The best so far is outside the model: its makespan need not hold in there.
         model.horizon = 0;
@@ -332,28 +290,28 @@ class OptPipe final : public Method {
         context.found(result.plans.back());
       }
     }
+    // Copies are modelled more strictly than the engine runs them, micro-batches of different cost
+    // might be exchanged, and R is not in the model: no bounds then.
+    const bool exact = !offload && problem_.uniform && !problem_.recompute_open && same_objective();
     if (answer.status == MilpStatus::kOptimal) {
       // Nothing is left for later rounds. Only a proof of what was asked for is called one.
-      result.state = same_objective() && !offload && problem_.uniform ? "optimal" : "over";
+      result.state = exact ? "optimal" : "over";
     }
-    // Copies are modelled more strictly than the engine runs them, and micro-batches of different
-    // cost might be exchanged: no bounds then.
-    if (!offload && problem_.uniform && same_objective() && std::isfinite(answer.bound)) {
+    if (exact && std::isfinite(answer.bound)) {
       const double least = std::ceil(answer.bound - 1e-6);
       result.bound = static_cast<std::int64_t>(std::max(0.0, least)) * milp.scale();
       result.bound_reason = "MILP (CBC)";
-      result.bound_holds_for_space = !problem_.partition_open && !problem_.placement_open &&
-                                     !problem_.chunks_open && !problem_.recompute_open;
+      result.bound_holds_for_space =
+          !problem_.partition_open && !problem_.placement_open && !problem_.chunks_open;
     }
   }
 
-  [[nodiscard]] std::uint64_t grown(std::uint64_t first) const {
-    std::uint64_t value = first;
-    for (int r = 1; r < round_; ++r) {
-      value *= kGrowth;
-    }
-    return value;
+  [[nodiscard]] const Schedule* best_order() const {
+    return best_ ? &best_->plan.schedule : nullptr;
   }
+
+  /// A budget that doubles from round to round.
+  [[nodiscard]] std::uint64_t grown(std::uint64_t first) const { return first << (round_ - 1); }
 
   [[nodiscard]] JobResult from_search(JobContext& context) const {
     JobResult result;
@@ -364,9 +322,7 @@ class OptPipe final : public Method {
     search.starts = round_ == 1;
     search.recompute_open = problem_.recompute_open;
     search.offload_open = problem_.offload_open;
-    std::optional<ScoredPlan> found =
-        search_offload(instance_, best_ ? &best_->plan.schedule : nullptr, search, context);
-    if (found) {
+    if (auto found = search_offload(instance_, best_order(), search, context)) {
       result.plans.push_back(std::move(found->plan));
     }
     return result;
@@ -377,8 +333,7 @@ class OptPipe final : public Method {
     ExactOptions exact;
     exact.objective = options_.objective;
     exact.conflicts = grown(kFirstConflicts);
-    ExactResult solved =
-        solve_order(instance_, best_ ? &best_->plan.schedule : nullptr, exact, context);
+    ExactResult solved = solve_order(instance_, best_order(), exact, context);
     if (solved.schedule) {
       result.plans.push_back(plan_of(std::move(*solved.schedule), "SAT"));
     }
@@ -387,10 +342,7 @@ class OptPipe final : public Method {
     } else if (solved.status != ExactStatus::kStopped) {
       result.state = "over";
     }
-    if (solved.status == ExactStatus::kNotCovered) {
-      return result;
-    }
-    result.bound = solved.bound;
+    result.bound = solved.status == ExactStatus::kNotCovered ? 0 : solved.bound;
     result.bound_reason = solved.reason;
     result.bound_holds_for_space =
         !problem_.partition_open && !problem_.placement_open && !problem_.chunks_open;
@@ -399,7 +351,7 @@ class OptPipe final : public Method {
 
   const Problem& problem_;
   MethodOptions options_;
-  Setup setup_;
+  OptPipeSetup setup_;
   Instance instance_;
   std::unique_ptr<MilpSolver> solver_;
   int round_ = 0;
@@ -409,7 +361,7 @@ class OptPipe final : public Method {
 };
 
 Result<std::unique_ptr<Method>> make(const Problem& problem, const MethodOptions& options) {
-  Result<Setup> setup = read_setup(options);
+  Result<OptPipeSetup> setup = read_optpipe_setup(options);
   if (!setup) {
     return setup.failures();
   }
@@ -441,7 +393,7 @@ Result<std::unique_ptr<Method>> make(const Problem& problem, const MethodOptions
 
 MethodInfo optpipe_method() {
   return {"optpipe", "offload and order as one model: AdaOffload, then CBC or our own solver",
-          "Li et al., OptPipe, 2510.05186", kOptions, make};
+          "Li et al., OptPipe, 2510.05186", optpipe_options(), make};
 }
 
 }  // namespace stagecraft::search

@@ -9,10 +9,12 @@
 #include "stagecraft/search/offload_search.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "search/optpipe/copy_plan.hpp"
+#include "search/optpipe/list_rules.hpp"
 #include "search/optpipe/move_copies.hpp"
 #include "search/optpipe/offload_starts.hpp"
 #include "stagecraft/core/random.hpp"
@@ -24,12 +26,13 @@ namespace stagecraft::search {
 namespace {
 
 constexpr std::size_t kKept = 4;      // rules that are developed further
-constexpr int kLongestDelayW = 5;     // RoomRule::delay_w
 constexpr std::uint64_t kGiveUp = 4;  // part of the budget without a gain that ends a phase
 
 std::size_t slot(std::int32_t index) {
   return static_cast<std::size_t>(index);
 }
+
+using Sequence = std::vector<std::vector<Op>>;
 
 struct Found {
   RoomRule rule;
@@ -47,7 +50,7 @@ class Search {
         span_(options.objective == Objective::kSpan ||
               (options.objective != Objective::kMakespan && instance.costs.post_validation)) {
     if (RoomScheduler::covers(instance)) {
-      scheduler_.emplace(instance);
+      scheduler_ = std::make_unique<RoomScheduler>(instance);
     }
     const BoundOptions free = {.split_backward = instance.costs.split_backward,
                                .overlapped = false,
@@ -121,6 +124,9 @@ class Search {
     if (order && (!best_order_ || value(*order) < best_order_value_)) {
       static_cast<void>(try_order(*order, std::string(origin) + " with planned copies"));
     }
+    if (order && scheduler_ && instance_.costs.split_backward && !done()) {
+      place_weights(*order);
+    }
   }
 
   /// Plans copies; true if the order fits with them.
@@ -144,9 +150,32 @@ class Search {
     return true;
   }
 
-  [[nodiscard]] std::optional<TimedOrder> run_rule(const RoomRule& rule) {
+  /// The forwards and backwards of an order as they are, W where gaps are.
+  void place_weights(const TimedOrder& order) {
+    Sequence sequence;
+    for (const std::vector<TimedOp>& list : order.lists) {
+      sequence.emplace_back();
+      for (const TimedOp& timed : list) {
+        const OpKind kind = timed.op.kind;
+        if (kind == OpKind::kOverlapped) {
+          return;
+        }
+        if (kind != OpKind::kBackwardWeight && kind != OpKind::kRecompute) {
+          sequence.back().push_back(timed.op);
+        }
+      }
+    }
+    for (const std::int32_t delay : {5, 3, 1}) {
+      RoomRule rule = roomy_rule(instance_.pipeline, *scheduler_);
+      rule.delay_w.assign(rule.delay_w.size(), delay);
+      shrink_rooms(std::move(rule), &sequence);
+    }
+  }
+
+  [[nodiscard]] std::optional<TimedOrder> run_rule(const RoomRule& rule,
+                                                   const Sequence* sequence = nullptr) {
     spend();
-    std::optional<TimedOrder> order = scheduler_->run(rule);
+    std::optional<TimedOrder> order = scheduler_->run(rule, sequence);
     if (order && instance_.costs.communication != Communication::kLatency) {
       const std::vector<Bytes> most_held = std::move(order->most_held);
       order = timed_order(instance_, untimed(instance_, *order));
@@ -164,15 +193,19 @@ class Search {
   }
 
   /// Shrinks rooms until copies suffice.
-  void shrink_rooms(RoomRule rule) {
+  void shrink_rooms(RoomRule rule, const Sequence* sequence = nullptr) {
     std::vector<bool> short_devices(slot(instance_.pipeline.devices), false);
     while (!done()) {
-      const std::optional<TimedOrder> order = run_rule(rule);
+      const std::optional<TimedOrder> order = run_rule(rule, sequence);
       if (!order || hopeless(value(*order))) {
         return;
       }
-      if (try_order(*order, "list schedule", &short_devices)) {
-        keep({rule, value(*order)});
+      if (try_order(*order,
+                    sequence == nullptr ? "list schedule" : "order of a schedule, W in gaps",
+                    &short_devices)) {
+        if (sequence == nullptr) {
+          keep({rule, value(*order)});
+        }
         return;
       }
       for (std::int32_t d = 0; d < instance_.pipeline.devices; ++d) {
@@ -201,14 +234,11 @@ class Search {
 
   void first_rules() {
     const Pipeline& pipeline = instance_.pipeline;
-    const std::int32_t P = pipeline.devices;
-    RoomRule rule;
-    rule.recomputed.assign(slot(pipeline.stages), 0);
-    for (std::int32_t d = 0; d < P; ++d) {
-      rule.room.push_back(scheduler_->all_units(d) + scheduler_->reserve(d));
-    }
-    std::vector<std::int32_t> groups = {P, (P + 1) / 2, pipeline.microbatches, 2 * P, 1};
-    if (pipeline.stages == P) {
+    const std::int32_t devices = pipeline.devices;
+    RoomRule rule = roomy_rule(instance_.pipeline, *scheduler_);
+    std::vector<std::int32_t> groups = {devices, (devices + 1) / 2, pipeline.microbatches,
+                                        2 * devices, 1};
+    if (pipeline.stages == devices) {
       groups = {pipeline.microbatches};
     }
     std::vector<std::int32_t> parts = {0};
@@ -218,52 +248,15 @@ class Search {
     for (const std::int32_t part : parts) {
       rule.recomputed.assign(slot(pipeline.stages), part);
       for (const std::int32_t forward_first : {0, 1}) {
-        rule.forward_first.assign(slot(P), forward_first);
+        rule.forward_first.assign(slot(devices), forward_first);
         for (const std::int32_t group : groups) {
           rule.group = std::clamp(group, 1, pipeline.microbatches);
           for (const std::int32_t delay : {5, 1, 3, 0}) {
-            rule.delay_w.assign(slot(P), delay);
+            rule.delay_w.assign(slot(devices), delay);
             shrink_rooms(rule);
           }
         }
       }
-    }
-  }
-
-  [[nodiscard]] RoomRule changed(const RoomRule& rule) {
-    RoomRule next = rule;
-    const auto changes = random_.uniform(1, 3);
-    for (std::int64_t i = 0; i < changes; ++i) {
-      change(next);
-    }
-    return next;
-  }
-
-  void change(RoomRule& rule) {
-    const Pipeline& pipeline = instance_.pipeline;
-    const auto device = static_cast<std::int32_t>(random_.uniform(0, pipeline.devices - 1));
-    const auto d = slot(device);
-    const std::int64_t kind = random_.uniform(0, options_.recompute_open ? 11 : 9);
-    if (kind <= 3) {
-      const Bytes step = scheduler_->smallest_unit(device) * random_.uniform(1, 2);
-      rule.room[d] += kind <= 2 ? step : -step;
-    } else if (kind <= 5) {
-      rule.delay_w[d] = static_cast<std::int32_t>(random_.uniform(0, kLongestDelayW));
-    } else if (kind == 6) {
-      rule.forward_first[d] = 1 - rule.forward_first[d];
-    } else if (kind == 7) {
-      rule.group = static_cast<std::int32_t>(
-          std::clamp<std::int64_t>(rule.group + random_.uniform(-1, 1), 1, pipeline.microbatches));
-    } else if (kind <= 9) {
-      // All devices from here on, as the memory of a pipeline falls along it.
-      const Bytes sign = kind == 8 ? 1 : -1;
-      for (std::int32_t other = device; other < pipeline.devices; ++other) {
-        rule.room[slot(other)] += sign * scheduler_->smallest_unit(other);
-      }
-    } else {
-      const auto s = slot(static_cast<std::int32_t>(random_.uniform(0, pipeline.stages - 1)));
-      rule.recomputed[s] = static_cast<std::int32_t>(
-          std::clamp<std::int64_t>(rule.recomputed[s] + random_.uniform(-2, 2), 0, 8));
     }
   }
 
@@ -275,7 +268,8 @@ class Search {
       const std::uint64_t until = spent_ + share;
       std::uint64_t gained = spent_;
       while (spent_ < until && spent_ - gained < share / kGiveUp + 64 && !done()) {
-        RoomRule next = changed(found.rule);
+        RoomRule next = changed_rule(found.rule, instance_.pipeline, *scheduler_,
+                                     options_.recompute_open, random_);
         const std::optional<TimedOrder> order = run_rule(next);
         if (!order || value(*order) > found.value) {
           continue;
@@ -371,7 +365,7 @@ class Search {
   CopyPlanner planner_;
   Time least_ = 0;  // of span or makespan
   bool span_;       // the span stands for the objective, otherwise the makespan
-  std::optional<RoomScheduler> scheduler_;
+  std::unique_ptr<RoomScheduler> scheduler_;
   std::optional<ScoredPlan> best_;
   std::optional<TimedOrder> best_order_;  // compute ops of the best plan with planned copies
   Time best_order_value_ = 0;

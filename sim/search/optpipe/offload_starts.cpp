@@ -16,10 +16,10 @@ struct Recipe {
 
 std::vector<Recipe> recipes(const Instance& instance) {
   const Pipeline& pipeline = instance.pipeline;
-  const std::int32_t P = pipeline.devices;
+  const std::int32_t devices = pipeline.devices;
   std::vector<Recipe> all;
-  const std::set<std::int32_t> groups = {std::min(P, pipeline.microbatches),
-                                         std::min((P + 1) / 2, pipeline.microbatches)};
+  const std::set<std::int32_t> groups = {std::min(devices, pipeline.microbatches),
+                                         std::min((devices + 1) / 2, pipeline.microbatches)};
   for (const std::int32_t group : groups) {
     for (std::int32_t chunks = pipeline.chunks(); chunks >= 0; --chunks) {
       all.push_back(
@@ -34,7 +34,7 @@ std::vector<Recipe> recipes(const Instance& instance) {
   all.push_back({"zb-auto", {{"repair", "0"}}});
   // Beyond the memory there is: what is offloaded does not count.
   const Bytes largest = *std::ranges::max_element(instance.costs.memory.forward.values);
-  for (const std::int32_t units : {2 * P, P + P / 2, P}) {
+  for (const std::int32_t units : {2 * devices, devices + devices / 2, devices}) {
     if (largest > 0) {
       all.push_back(
           {"zb-auto", {{"repair", "0"}, {"max_memory", std::to_string(units * largest)}}});

@@ -70,7 +70,7 @@ std::int32_t PipelineMilp::device_of(std::size_t node) const {
 void PipelineMilp::add_nodes() {
   const Pipeline& pipeline = instance_.pipeline;
   const CostTable& costs = instance_.costs;
-  const std::int32_t M = pipeline.microbatches;
+  const std::int32_t microbatches = pipeline.microbatches;
   const bool split = costs.split_backward;
   const bool memory = costs.memory.given;
   const auto add = [&](OpKind kind, std::int32_t s, std::int32_t m, Bytes change) {
@@ -85,15 +85,17 @@ void PipelineMilp::add_nodes() {
     needs_.emplace_back();
     return nodes_.size() - 1;
   };
-  std::vector<std::size_t> forward(slot(pipeline.stages) * slot(M));
+  std::vector<std::size_t> forward(slot(pipeline.stages) * slot(microbatches));
   std::vector<std::size_t> backward(forward.size());
   std::vector<std::size_t> weight(forward.size());
-  const auto at = [M](std::int32_t s, std::int32_t m) { return slot(s) * slot(M) + slot(m); };
+  const auto at = [microbatches](std::int32_t s, std::int32_t m) {
+    return slot(s) * slot(microbatches) + slot(m);
+  };
   const auto need = [&](std::size_t node, std::size_t other, Time latency) {
     needs_[node].emplace_back(other, latency);
   };
   for (std::int32_t s = 0; s < pipeline.stages; ++s) {
-    for (std::int32_t m = 0; m < M; ++m) {
+    for (std::int32_t m = 0; m < microbatches; ++m) {
       const std::size_t f = add(OpKind::kForward, s, m, costs.memory.forward.at(s, m));
       forward[at(s, m)] = f;
       if (s > 0) {
@@ -105,7 +107,7 @@ void PipelineMilp::add_nodes() {
     }
   }
   for (std::int32_t s = pipeline.stages; s-- > 0;) {
-    for (std::int32_t m = 0; m < M; ++m) {
+    for (std::int32_t m = 0; m < microbatches; ++m) {
       const Bytes part = costs.memory.backward_input.at(s, m);
       const Bytes rest = costs.memory.backward_weight.at(s, m);
       const std::size_t b =

@@ -19,23 +19,26 @@ constexpr std::size_t kLongestBlock = 64;
 
 Moves::Moves(OrderState& state, Random& random)
     : state_(&state), random_(&random), model_(&state.model()) {
-  // Micro-batches can change places where each has the same ops, one of every class and slice.
+  const bool pairs = std::any_of(model_->ops.begin(), model_->ops.end(),
+                                 [](const Op& op) { return op.kind == OpKind::kOverlapped; });
+  // Ops of equal micro-batches need not change places.
+  if (!model_->alike && !pairs) {
+    group_by_microbatch();
+  }
+}
+
+void Moves::group_by_microbatch() {
   using Key = std::tuple<std::uint32_t, std::uint16_t>;
   std::map<std::tuple<int, std::int32_t>, std::map<Key, OpIndex>> groups;
-  bool pairs = false;
   for (OpIndex t = 0; t < model_->size(); ++t) {
     const Op& op = model_->ops[t];
-    pairs = pairs || op.kind == OpKind::kOverlapped;
     groups[{static_cast<int>(op.direction), op.unit.microbatch}]
           [{model_->klass[t], op.unit.slice}] = t;
   }
-  exchange_possible_ = !model_->alike && !pairs && groups.size() > 1;
-  if (exchange_possible_) {
-    for (const auto& [key, tasks] : groups) {
-      std::vector<OpIndex>& row = by_microbatch_.emplace_back();
-      for (const auto& entry : tasks) {
-        row.push_back(entry.second);
-      }
+  for (const auto& [key, tasks] : groups) {
+    std::vector<OpIndex>& row = by_microbatch_.emplace_back();
+    for (const auto& entry : tasks) {
+      row.push_back(entry.second);
     }
   }
 }
@@ -63,14 +66,14 @@ bool Moves::attempt(Time limit) {
   if (draw < 8 && !model_->recomputations.empty()) {
     return toggle_recomputation(limit);
   }
-  if (draw < 10 && exchange_possible_) {
+  if (draw < 10 && by_microbatch_.size() > 1) {
     return exchange_microbatches(limit);
   }
   draw = below(100);
-  if (draw < 50) {
+  if (draw < 40) {
     return move_in_block(limit);
   }
-  if (draw < 70) {
+  if (draw < 80) {
     return move_anywhere(limit);
   }
   if (draw < 90) {
@@ -254,7 +257,7 @@ bool Moves::build(OpIndex task, std::size_t to) {
   } else {
     std::rotate(stretch_.begin(), stretch_.begin() + 1, stretch_.end());
   }
-  if (stretch_.size() > 2 && below(8) >= (model_->alike ? 1U : 4U)) {
+  if (stretch_.size() > 2 && below(16) >= (model_->alike ? 1U : 8U)) {
     keep_class_order(model_->klass[task], to_front);
   }
   return true;

@@ -30,6 +30,7 @@ class Moves {
   [[nodiscard]] std::uint64_t judged() const { return judged_; }
 
  private:
+  void group_by_microbatch();
   [[nodiscard]] std::size_t below(std::size_t count);
   [[nodiscard]] OpIndex critical_task();
   [[nodiscard]] bool move_in_block(Time limit);
@@ -53,8 +54,8 @@ class Moves {
   std::size_t device_ = 0, first_ = 0;  // of stretch_
   std::vector<OpIndex> stretch_;
   std::vector<OpIndex> members_;
-  bool exchange_possible_ = false;
-  /// By direction: [microbatch] tasks in a fixed order of classes; exchange pairs them up.
+  /// Tasks of every micro-batch in one order of classes and slices; exchange pairs them up. Empty
+  /// if there is nothing to exchange.
   std::vector<std::vector<OpIndex>> by_microbatch_;
   std::vector<std::vector<OpIndex>> lists_;  // of exchange
 };

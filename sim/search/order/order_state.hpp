@@ -114,6 +114,7 @@ class OrderState {
   [[nodiscard]] bool local_order_holds(std::span<const OpIndex> tasks) const;
   [[nodiscard]] bool in_window(OpIndex task) const { return place_[task] - low_ <= high_ - low_; }
   [[nodiscard]] bool sort_window();
+  [[nodiscard]] bool spread(Time limit);
   template <bool kPairs>
   [[nodiscard]] bool spread_ends(Time limit);
   template <bool kPairs>

@@ -195,6 +195,19 @@ std::vector<Elite> plans_and_rules(const JobSetting& setting, const StagePlan& s
   return elites;
 }
 
+std::vector<Elite> race(const JobSetting& setting, const JobBudget& budget, JobContext& context) {
+  Judge judge(setting.problem, setting.objective, budget.cap);
+  PlanSearchOptions options;
+  options.seed = budget.seed;
+  options.placements = budget.placements;
+  const Candidate best = race_starts(setting.space, judge, options, context);
+  std::vector<Elite> elites;
+  if (judge.choose(best.plan) && judge.value(best.rule)) {
+    keep(setting, judge.plan(), &best.rule, context, elites);
+  }
+  return elites;
+}
+
 std::vector<Elite> orders(const JobSetting& setting, const Elite& start, const JobBudget& budget,
                           JobContext& context) {
   std::vector<Elite> elites;

@@ -47,6 +47,10 @@ struct JobBudget {
                                                  const ListRule& rule, std::int64_t heat,
                                                  const JobBudget& budget, JobContext& context);
 
+/// The winner of a race of random starts.
+[[nodiscard]] std::vector<Elite> race(const JobSetting& setting, const JobBudget& budget,
+                                      JobContext& context);
+
 /// The order (and what is recomputed or offloaded) of one plan.
 [[nodiscard]] std::vector<Elite> orders(const JobSetting& setting, const Elite& start,
                                         const JobBudget& budget, JobContext& context);

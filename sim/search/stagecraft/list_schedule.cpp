@@ -153,10 +153,10 @@ void ListScheduler::drive(const ListInput& input, const ListRule& rule) {
     std::size_t device = 0;
     Time now = next_[0];
     for (std::size_t d = 1; d < devices; ++d) {
-      if (next_[d] < now) {
-        now = next_[d];
-        device = d;
-      }
+      // Without branches: which device is next is not to be guessed.
+      const Time other = next_[d];
+      device = other < now ? d : device;
+      now = other < now ? other : now;
     }
     if (now == kNone) {
       return;
@@ -204,10 +204,21 @@ template <bool kLimited>
 ListScheduler::Choice ListScheduler::choose(const ListInput& input, const ListRule& rule,
                                             std::size_t device, Time now) {
   Choice choice;
-  std::int64_t best = std::numeric_limits<std::int64_t>::max();
+  constexpr std::int64_t kNoKey = std::numeric_limits<std::int64_t>::max();
+  std::int64_t best = kNoKey;
   const std::size_t end = slot_offsets_[device + 1];
   for (std::size_t k = slot_offsets_[device]; k < end; ++k) {
     const Slot& slot = slots_[k];
+    if constexpr (!kLimited) {
+      // Without branches, as they would be guessed wrong half of the time.
+      const bool ready = slot.arrival <= now;
+      const Time later = ready ? kNone : slot.arrival;
+      const std::int64_t key = ready ? slot.key : kNoKey;
+      choice.soon = later < choice.soon ? later : choice.soon;
+      choice.slot = key < best ? static_cast<std::int32_t>(k) : choice.slot;
+      best = key < best ? key : best;
+      continue;
+    }
     if (slot.arrival > now) {
       choice.soon = std::min(choice.soon, slot.arrival);
       continue;
@@ -215,16 +226,14 @@ ListScheduler::Choice ListScheduler::choose(const ListInput& input, const ListRu
     if (slot.key >= best) {
       continue;
     }
-    if constexpr (kLimited) {
-      if (slot.position < stages_) {
-        const Fit fit = fits(input, rule, device, slot);
-        if (fit == Fit::kNo) {
-          continue;
-        }
-        choice.wants_memory = fit == Fit::kAfterWeights;
-      } else {
-        choice.wants_memory = false;
+    if (slot.position < stages_) {
+      const Fit fit = fits(input, rule, device, slot);
+      if (fit == Fit::kNo) {
+        continue;
       }
+      choice.wants_memory = fit == Fit::kAfterWeights;
+    } else {
+      choice.wants_memory = false;
     }
     best = slot.key;
     choice.slot = static_cast<std::int32_t>(k);

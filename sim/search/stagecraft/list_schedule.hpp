@@ -61,10 +61,6 @@ struct ListInput {
   /// Fills all of this. `cap`: largest memory of a device beside its capacity; 0: none. False if
   /// the scheduler does not apply: slices, two directions, a single micro-batch that does not fit.
   [[nodiscard]] bool assign(const Instance& instance, Bytes cap = 0);
-  /// The same costs with fewer micro-batches of the first kind; only where column == 0.
-  void limit_microbatches(std::int32_t most) {
-    microbatches = microbatches < most ? microbatches : most;
-  }
   [[nodiscard]] std::size_t at(std::int32_t stage, std::int32_t microbatch) const {
     return static_cast<std::size_t>(std::int64_t{stage} * row + std::int64_t{microbatch} * column);
   }

@@ -3,6 +3,7 @@
 // starts, some go on from the best ones, and some search the order of the best; every round spends
 // more than the one before.
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -164,7 +165,7 @@ class StagecraftMethod final : public Method {
     JobBudget budget;
     budget.seed = mix(options_.seed, static_cast<std::uint64_t>(round_), job);
     const auto growth = static_cast<std::uint64_t>(std::min(round_, 8));
-    budget.placements = 1'000'000 * growth;
+    budget.placements = 2'000'000 * growth;
     budget.evaluations = 30'000 * growth;
     budget.cap = cap(job);
     return budget;
@@ -185,7 +186,9 @@ class StagecraftMethod final : public Method {
     if (job % 4 == 3 || (levels_ > 0 && turn % 2 == 1)) {
       return Role::kOrder;
     }
-    return job % 4 == 0 ? Role::kExplore : Role::kGoOn;
+    // Mostly races at first, later mostly on from what they have found.
+    const bool explore = job % 4 == 0 ? round_ < 4 || round_ % 2 == 0 : job % 4 == 2 && round_ < 3;
+    return explore ? Role::kExplore : Role::kGoOn;
   }
 
   // The elite at which an order job begins; nullptr for the other jobs.
@@ -212,7 +215,6 @@ class StagecraftMethod final : public Method {
 
   [[nodiscard]] std::vector<Elite> search(std::size_t job, JobContext& context) const {
     const JobBudget given = budget(job);
-    Random random(given.seed);
     switch (role(job)) {
       case Role::kRecut: {
         const auto turn = static_cast<std::size_t>(round_ - 1) * width_ + job;
@@ -235,19 +237,18 @@ class StagecraftMethod final : public Method {
       case Role::kGoOn:
         break;
     }
-    const Elite* elite =
-        role(job) == Role::kGoOn
-            ? pool_.within(given.cap, job % 4 == 1 ? 0 : static_cast<std::size_t>(round_) % 8)
-            : nullptr;
-    if (elite != nullptr) {
-      return plans_and_rules(setting_, elite->stages(), elite->ruled ? elite->rule : ListRule{},
-                             job % 4 == 1 ? 1'000 : 6'000, given, context);
+    if (role(job) == Role::kExplore && !space_.fixed()) {
+      return race(setting_, given, context);
     }
-    const auto pick =
-        static_cast<std::size_t>(random.uniform(0, static_cast<std::int64_t>(starts_.size()) - 1));
-    const StagePlan start =
-        space_.fixed() ? starts_[pick] : space_.level(starts_[pick], random, 3'000);
-    return plans_and_rules(setting_, start, random_rule(random), 8'000, given, context);
+    // The best or one of the others, with more or less heat.
+    constexpr std::array<std::int64_t, 3> kHeats = {3'000, 10'000, 20'000};
+    const bool best = job % 4 != 2;
+    const Elite* elite =
+        pool_.within(given.cap, best ? 0 : static_cast<std::size_t>(round_) / 2 % 8);
+    return plans_and_rules(setting_, elite == nullptr ? starts_[0] : elite->stages(),
+                           elite != nullptr && elite->ruled ? elite->rule : ListRule{},
+                           kHeats[static_cast<std::size_t>(round_) % kHeats.size()], given,
+                           context);
   }
 
   // Memory limits between the smallest possible and the best plan's, in turn.

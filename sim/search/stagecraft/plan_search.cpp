@@ -204,4 +204,51 @@ Candidate search_plans(const PlanSpace& space, Judge& judge, Candidate start,
   return best;
 }
 
+Candidate race_starts(const PlanSpace& space, Judge& judge, const PlanSearchOptions& options,
+                      JobContext& context) {
+  Random random(options.seed);
+  // A third of the budget for looking, but few enough that each costs more than being drawn.
+  constexpr std::size_t kFewest = 4, kMost = 48;
+  const std::uint64_t begin = judge.placed();
+  std::vector<Candidate> field;
+  for (std::size_t k = 0; k < kMost && !context.stopped(); ++k) {
+    const std::uint64_t spent = judge.placed() - begin + 10'000 * k;
+    if (k >= kFewest && spent >= options.placements / 4) {
+      break;
+    }
+    Candidate candidate;
+    candidate.plan = space.random_start(random);
+    candidate.value = kNoValue;
+    if (!judge.choose(candidate.plan)) {
+      continue;
+    }
+    for (const ListRule& rule : {ListRule{}, random_rule(random)}) {
+      if (const auto value = judge.value(rule); value && *value < candidate.value) {
+        candidate.value = *value;
+        candidate.rule = rule;
+      }
+    }
+    context.count(2);
+    field.push_back(std::move(candidate));
+  }
+  const auto by_value = [](const Candidate& a, const Candidate& b) { return a.value < b.value; };
+  std::size_t left = field.size();
+  PlanSearchOptions heat = options;
+  while (left > 1) {
+    std::stable_sort(field.begin(), field.end(), by_value);
+    left = std::max<std::size_t>(left / 4, 1);
+    field.resize(left);
+    // The same share of the budget for every heat of the race.
+    heat.placements = options.placements / 3 / left;
+    for (Candidate& candidate : field) {
+      heat.seed = random.next();
+      Candidate better = search_plans(space, judge, candidate, heat, context);
+      if (better.value < candidate.value) {
+        candidate = std::move(better);
+      }
+    }
+  }
+  return field.empty() ? Candidate{{}, {}, kNoValue} : field[0];
+}
+
 }  // namespace stagecraft::search

@@ -53,9 +53,14 @@ struct PlanSearchOptions {
   std::uint64_t seed = 1;
   std::uint64_t placements = 1'000'000;  ///< ops to place before it ends
   /// Worse candidates are accepted at first up to so many millionths, then ever less.
-  std::int64_t heat = 4'000;
+  std::int64_t heat = 10'000;
   bool rules_only = false;  ///< keep the plan
 };
+
+/// Races random starts: many are looked at, the better ones searched for a while, the best for
+/// long. For spaces with open stages.
+[[nodiscard]] Candidate race_starts(const PlanSpace& space, Judge& judge,
+                                    const PlanSearchOptions& options, JobContext& context);
 
 /// Searches from `start` and returns the best candidate; deterministic for a seed as long as
 /// `context` does not stop it.

@@ -126,7 +126,8 @@ PlanSpace::Bound PlanSpace::bound(const StagePlan& plan) const {
 }
 
 // Cuts into stages so that the heaviest is lightest (dynamic programming over stages and layers).
-StagePlan PlanSpace::cut(std::vector<std::int32_t> device) const {
+StagePlan PlanSpace::cut(std::vector<std::int32_t> device,
+                         const std::vector<std::int32_t>& weights) const {
   const std::size_t stages = device.size();
   const std::size_t layers = forward_.size() - 1;
   const auto work = [this](std::size_t from, std::size_t to) {
@@ -140,7 +141,7 @@ StagePlan PlanSpace::cut(std::vector<std::int32_t> device) const {
   for (std::size_t s = 1; s <= stages; ++s) {
     for (std::size_t l = s; l + (stages - s) <= layers; ++l) {
       for (std::size_t k = l; k-- > s - 1;) {
-        const Time last = work(k, l);
+        const Time last = weights.empty() ? work(k, l) : work(k, l) * 16 / weights[s - 1];
         const Time value = std::max(best[s - 1][k], last);
         if (value < best[s][l]) {
           best[s][l] = value;
@@ -161,6 +162,29 @@ StagePlan PlanSpace::cut(std::vector<std::int32_t> device) const {
     end = from[s + 1][end];
   }
   return plan;
+}
+
+StagePlan PlanSpace::random_start(Random& random) const {
+  const auto layers = static_cast<std::int32_t>(forward_.size()) - 1;
+  const std::int32_t most = std::min({most_chunks_, layers / devices_, 4});
+  if (!placement_ || !chunks_ || most < 1) {
+    const std::vector<StagePlan> plans = starts();
+    return level(plans[index(pick(random, static_cast<std::int32_t>(plans.size())))], random,
+                 2'000);
+  }
+  constexpr std::array<std::int32_t, 6> kShares = {2, 4, 8, 12, 16, 24};
+  const std::int32_t rows = random.chance(1, 2) ? std::min(2, most) : pick(random, most) + 1;
+  std::vector<std::int32_t> device, weights;
+  for (std::int32_t row = 0; row < rows; ++row) {
+    const bool reversed = row > 0 && random.chance(1, 2);
+    const std::int32_t share = kShares[index(pick(random, 6))];
+    for (std::int32_t d = 0; d < devices_; ++d) {
+      device.push_back(reversed ? devices_ - 1 - d : d);
+      weights.push_back(share);
+    }
+  }
+  StagePlan plan = cut(std::move(device), weights);
+  return level(std::move(plan), random, 2'000);
 }
 
 std::vector<StagePlan> PlanSpace::starts() const {

@@ -42,6 +42,10 @@ class PlanSpace {
   /// The problem's own plan, and where placements are open loops, vees and waves of every number of
   /// chunks, cut so that the longest stage is shortest.
   [[nodiscard]] std::vector<StagePlan> starts() const;
+  /// A start of random structure: rows of stages over all devices in ascending or descending order,
+  /// each row with a share of the work of its own (short first stages let all devices begin early),
+  /// cut accordingly and levelled. One of `starts` where stages are not open.
+  [[nodiscard]] StagePlan random_start(Random& random) const;
   /// Stages on these devices, cut so that the heaviest is lightest; the problem's own partition
   /// where it is not open or no cut is possible.
   [[nodiscard]] StagePlan recut(std::vector<std::int32_t> device) const;
@@ -60,7 +64,9 @@ class PlanSpace {
   void move_stage(StagePlan& plan, Random& random, std::int32_t tight) const;
   void swap_stages(StagePlan& plan, Random& random) const;
   void exchange_layers(StagePlan& plan, Random& random) const;
-  [[nodiscard]] StagePlan cut(std::vector<std::int32_t> device) const;
+  // Minimizes the largest work / weight of a stage; no weights: all equal.
+  [[nodiscard]] StagePlan cut(std::vector<std::int32_t> device,
+                              const std::vector<std::int32_t>& weights = {}) const;
 
   std::int32_t devices_ = 1, microbatches_ = 1, most_chunks_ = 1;
   bool uniform_ = true, partition_ = false, placement_ = false, chunks_ = false,

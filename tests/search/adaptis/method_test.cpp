@@ -239,6 +239,29 @@ TEST_SUITE("search") {
     CHECK(outcome.best.plan.schedule.pipeline.device_of_stage == pipeline.device_of_stage);
   }
 
+  TEST_CASE("adaptis: a job that is stopped returns what it has, soon") {
+    class StoppingContext final : public JobContext {
+     public:
+      [[nodiscard]] bool stopped() const override { return counted >= 3; }
+      void found(const Plan& /*plan*/) override { ++plans; }
+      void count(std::uint64_t number) override { counted += number; }
+      std::uint64_t counted = 0;
+      int plans = 0;
+    };
+    const Problem problem =
+        make_layer_problem(nemotron_layers(), {.devices = 4, .microbatches = 8});
+    const std::unique_ptr<Method> method = make(problem, {});
+    while (method->jobs() > 0) {
+      std::vector<JobResult> results;
+      for (std::size_t job = 0; job < method->jobs(); ++job) {
+        StoppingContext context;
+        results.push_back(method->run(job, context));
+        CHECK(context.counted <= 6);
+      }
+      method->end_round(results);
+    }
+  }
+
   TEST_CASE("adaptis: options are checked, all at once") {
     CHECK(refusal({}).empty());
     CHECK(refusal({{"beem", "3"}}).find("'beam'?") != std::string::npos);

@@ -26,6 +26,10 @@ class RupChecker {
     const std::size_t number = clauses_.size();
     clauses_.push_back(clause);
     alive_.push_back(true);
+    empty_ = empty_ || clause.empty();
+    if (clause.size() == 1) {
+      units_.push_back(clause.front());
+    }
     for (const int literal : clause) {
       uses_[literal].push_back(number);
     }
@@ -48,14 +52,10 @@ class RupChecker {
     for (const int literal : clause) {
       queue.push_back(-literal);
     }
-    for (std::size_t i = 0; i < clauses_.size(); ++i) {
-      if (alive_[i] && clauses_[i].size() == 1) {
-        queue.push_back(clauses_[i].front());
-      }
-      if (alive_[i] && clauses_[i].empty()) {
-        return true;
-      }
+    if (empty_) {
+      return true;
     }
+    queue.insert(queue.end(), units_.begin(), units_.end());
     while (!queue.empty()) {
       const int literal = queue.back();
       queue.pop_back();
@@ -66,10 +66,8 @@ class RupChecker {
         continue;
       }
       const auto uses = uses_.find(-literal);
-      for (const std::size_t i : uses == uses_.end() ? std::vector<std::size_t>{} : uses->second) {
-        if (alive_[i] && visit(clauses_[i], held, queue)) {
-          return true;
-        }
+      if (uses != uses_.end() && spread(uses->second, held, queue)) {
+        return true;
       }
     }
     return false;
@@ -79,6 +77,12 @@ class RupChecker {
   static Clause sorted(Clause clause) {
     std::ranges::sort(clause);
     return clause;
+  }
+
+  [[nodiscard]] bool spread(const std::vector<std::size_t>& uses, const std::set<int>& held,
+                            std::vector<int>& queue) const {
+    return std::ranges::any_of(
+        uses, [&](std::size_t i) { return alive_[i] && visit(clauses_[i], held, queue); });
   }
 
   // True if all literals are false; a single one that is left is queued.
@@ -102,6 +106,8 @@ class RupChecker {
 
   std::vector<Clause> clauses_;
   std::vector<bool> alive_;
+  std::vector<int> units_;  // never removed
+  bool empty_ = false;
   std::map<int, std::vector<std::size_t>> uses_;
   std::map<Clause, std::vector<std::size_t>> numbers_;
 };
@@ -183,7 +189,7 @@ TEST_SUITE("search") {
         std::filesystem::temp_directory_path() / "stagecraft_certificate_test";
     std::filesystem::create_directories(folder);
     const std::string file = (folder / "proof.drat").string();
-    const ExactResult result = solve_with_proof(line(3, 4, 6), Objective::kSpan, file);
+    const ExactResult result = solve_with_proof(line(3, 4, 8), Objective::kSpan, file);
     REQUIRE(result.status == ExactStatus::kOptimal);
     CHECK(result.reason.find("no certificate") == std::string::npos);
     const Proof proof = check(file);

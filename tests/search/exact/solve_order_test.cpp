@@ -240,7 +240,7 @@ TEST_SUITE("search") {
     costs.backward_input = Grid::per_stage({6'001, 9'004, 5'000});
     costs.backward_weight = Grid::per_stage({4'007, 5'001, 3'003});
     costs.backward = Grid::per_stage({10'008, 14'005, 8'003});
-    const ExactResult result = solve(instance, Objective::kSpan, 50'000);
+    const ExactResult result = solve(instance, Objective::kSpan, 6'000);
     check_schedule(instance, result, Objective::kSpan);
     // Its neighbour in whole thousands is known to be 109 (zero-bubble ILP): every op is up to 7
     // ns longer here, and a path has at most 45 of them.
@@ -298,6 +298,28 @@ TEST_SUITE("search") {
     REQUIRE(result.schedule.has_value());
     CHECK(result.value <= begin.value);
     CHECK(result.bound <= result.value);
+  }
+
+  TEST_CASE("exact: with copies the bound is that of orders without a limit of memory") {
+    if (!exact_available()) {
+      return;
+    }
+    Instance instance = line(4, 6, {2, 2, 1}, 1, 4);
+    instance.costs.offload = instance.costs.reload = Grid::constant(1);
+    instance.costs.offload_given = true;
+    ExactOptions options;
+    options.objective = Objective::kMakespan;
+    FreeContext context;
+    const ExactResult within = solve_order(instance, nullptr, options, context);
+    options.offload_open = true;
+    const ExactResult copies = solve_order(instance, nullptr, options, context);
+    check_schedule(instance, copies, Objective::kMakespan);
+    CHECK(copies.value <= within.value);
+    instance.costs.memory.capacity.assign(4, 100);
+    const ExactResult rich = solve_order(instance, nullptr, options, context);
+    REQUIRE(rich.status == ExactStatus::kOptimal);
+    CHECK(copies.bound == rich.value);
+    CHECK(rich.value < within.value);
   }
 
   TEST_CASE("exact: what the formula does not know is said") {

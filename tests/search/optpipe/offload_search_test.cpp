@@ -50,6 +50,19 @@ std::size_t copies(const Schedule& schedule) {
       std::ranges::count_if(schedule.ops, [](const Op& op) { return is_copy(op.kind); }));
 }
 
+std::vector<std::vector<Op>> without_weights(const TimedOrder& order) {
+  std::vector<std::vector<Op>> lists;
+  for (const std::vector<TimedOp>& list : order.lists) {
+    lists.emplace_back();
+    for (const TimedOp& timed : list) {
+      if (timed.op.kind == OpKind::kForward || timed.op.kind == OpKind::kBackwardInput) {
+        lists.back().push_back(timed.op);
+      }
+    }
+  }
+  return lists;
+}
+
 Time first_start(const Evaluation& evaluation) {
   Time first = kNever;
   for (const DeviceEvaluation& device : evaluation.devices) {
@@ -204,6 +217,15 @@ TEST_SUITE("search") {
         CHECK(evaluation.devices[d].peak_memory == order->most_held[d]);
         CHECK(order->most_held[d] <= rule.room[d]);
       }
+      // The same forwards and backwards, W elsewhere.
+      const std::vector<std::vector<Op>> sequence = without_weights(*order);
+      std::ranges::fill(rule.room, 100'000);
+      std::ranges::fill(rule.recomputed, 0);
+      std::ranges::fill(rule.delay_w, 5);
+      const std::optional<TimedOrder> again = scheduler.run(rule, &sequence);
+      REQUIRE(again);
+      CHECK(without_weights(*again) == sequence);
+      CHECK(evaluate(untimed(instance, *again), instance.costs).makespan == again->makespan());
     }
   }
 
