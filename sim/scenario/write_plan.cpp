@@ -50,11 +50,11 @@ std::string layered_plan(const PreparedRun& run, const search::Instance& instanc
 
 std::string write_plan(const std::string& name, const search::Instance& instance,
                        const Schedule& schedule, const search::Layers* layers,
-                       std::string_view comment) {
+                       const std::optional<StageModel>& model, std::string_view comment) {
   const PreparedRun run = plan_run(name, instance, schedule);
   std::string text = layers == nullptr ? std::string{} : layered_plan(run, instance, *layers);
   if (text.empty()) {
-    text = Writer(run, std::nullopt).take();
+    text = Writer(run, model).take();
   }
   return comment_lines(comment) + text;
 }

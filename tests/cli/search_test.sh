@@ -142,6 +142,11 @@ objectives() {
     run 0 search small.yaml "${tuner[@]}" --objective "$objective" --json a.json
     check "objective $objective" grep -q "\"objective\": \"$objective\"" a.json
   done
+  run 0 search small.yaml "${tuner[@]}" --objective cost --set 'search={devices: [2, 4, 8]}' memory.capacity=200 --json a.json
+  check "fewer devices idle less" grep -q '"pipeline.devices": 2' a.json
+  # One micro-batch, stages cut anew: a device of a vee begins with half a stage.
+  echo '{pipeline: {devices: 4, microbatches: 1}, costs: {forward: 1, backward_input: 1, backward_weight: 1}}' >one.yaml
+  run 0 search one.yaml --budget 300evals
   cat small.yaml >keyed.yaml
   echo 'search: {method: adaptis, budget: 60s, objective: memory, seed: 7}' >>keyed.yaml
   run 0 search keyed.yaml --json a.json
@@ -218,6 +223,16 @@ interrupt() {
   kill -INT "$pid"
   wait "$pid"
   check "an interrupted search ends well" test $? = 0
+  rm ck.json
+  "$program" search large.yaml --method adaptis --budget 600s --checkpoint ck.json --checkpoint-every 0.05 >/dev/null 2>term &
+  pid=$!
+  for _ in $(seq 600); do
+    [ -s ck.json ] && break
+    sleep 0.05
+  done
+  kill -TERM "$pid"
+  wait "$pid"
+  check "so does one that a cluster ends" test $? = 0
   check "says so" has "$(cat err)" "interrupted: this is the best plan so far"
   check "and prints the plan" has "$(cat out)" "best iteration"
   run 0 simulate plan.yaml --json b.json

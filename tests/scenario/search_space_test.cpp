@@ -255,7 +255,7 @@ TEST_SUITE("scenario") {
         const search::Figures claimed = search::measure(*schedule, start->instance.costs);
         const std::string plan =
             write_plan("a plan", start->instance, *schedule,
-                       scenario.layers ? &problem.layers : nullptr, "found\n\nlike this");
+                       scenario.layers ? &problem.layers : nullptr, {}, "found\n\nlike this");
         CHECK(plan.starts_with("# found\n#\n# like this\nname: "));
         CHECK((plan.find("layers:") != std::string::npos) == scenario.layers.has_value());
         const Scenario again = read(plan);
@@ -278,6 +278,53 @@ TEST_SUITE("scenario") {
       }
       CHECK(plans >= 10);
     }
+  }
+
+  TEST_CASE("any plan of layers reads back to the costs of its instance") {
+    rc::check([] {
+      const auto below = [](int high) { return *rc::gen::inRange(0, high); };
+      const int layers = 3 + below(8);
+      const auto list = [&](int low, int high) {
+        std::string text;
+        for (int i = 0; i < layers; ++i) {
+          text += (i == 0 ? "" : ", ") + std::to_string(low + below(high - low));
+        }
+        return "[" + text + "]";
+      };
+      const int devices = 1 + below(3);
+      std::string text = "pipeline: {devices: " + std::to_string(devices) + ", microbatches: 3";
+      text += below(2) == 0 ? "}\n" : ", speed: 0.75}\n";
+      text += "time_unit: ns\nlayers:\n  forward: " + list(1, 90) + "\n";
+      text += below(2) == 0 ? "  backward: " + list(1, 90) + "\n"
+                            : "  backward_input: " + list(1, 90) +
+                                  "\n  backward_weight: " + list(0, 90) + "\n";
+      text += below(2) == 0 ? "" : "  activation: " + list(0, 50) + "\n";
+      text += below(2) == 0 ? "" : "  parameters: " + list(0, 50) + "\n";
+      text += below(2) == 0 ? "" : "memory: {resident: 7, capacity: 900}\n";
+      text += below(2) == 0 ? "" : "costs: {transfer: 5, recompute: 8, offload: 3}\n";
+      const Scenario scenario = read(text);
+      const search::Problem problem = problem_of(scenario);
+      const int stages = devices + below(layers - devices + 1);
+      std::vector<std::int32_t> partition(static_cast<std::size_t>(stages), 1);
+      for (int left = layers - stages; left > 0; --left) {
+        ++partition[static_cast<std::size_t>(below(stages))];
+      }
+      std::vector<std::int32_t> placement;
+      for (int s = 0; s < stages; ++s) {
+        placement.push_back(s < devices ? s : below(devices));
+      }
+      const Result<search::Instance> instance = problem.instance(partition, placement);
+      RC_PRE(instance.ok());  // not where a device would have too many stages
+      const Result<Schedule> schedule =
+          generate("greedy", {instance->pipeline, instance->costs, {}});
+      RC_PRE(schedule.ok());
+      const Scenario again = read(write_plan("a plan", *instance, *schedule, &problem.layers));
+      const Result<PreparedRun> run = prepare(again);
+      RC_ASSERT(run.ok());
+      RC_ASSERT(text_of(run->pipeline, run->costs) == text_of(instance->pipeline, instance->costs));
+      RC_ASSERT(search::measure(*schedule, instance->costs).iteration ==
+                search::measure(*make_schedule(again, *run), run->costs).iteration);
+    });
   }
 
   TEST_CASE("budgets are times or numbers of candidates") {

@@ -16,12 +16,18 @@ void on_interrupt(int signal) {
 
 }  // namespace
 
-Interrupt::Interrupt() {
+Interrupt::Interrupt(bool on_term) : on_term_(on_term) {
   std::signal(SIGINT, on_interrupt);
+  if (on_term_) {
+    std::signal(SIGTERM, on_interrupt);
+  }
 }
 
 Interrupt::~Interrupt() {
   std::signal(SIGINT, SIG_DFL);
+  if (on_term_) {
+    std::signal(SIGTERM, SIG_DFL);
+  }
 }
 
 bool Interrupt::requested() {

@@ -6,7 +6,8 @@ namespace stagecraft::cli {
 
 class Interrupt {
  public:
-  Interrupt();
+  /// `on_term`: what ends jobs of clusters (SIGTERM) is heard as Ctrl-C too.
+  explicit Interrupt(bool on_term = false);
   ~Interrupt();
   Interrupt(const Interrupt&) = delete;
   Interrupt& operator=(const Interrupt&) = delete;
@@ -15,6 +16,9 @@ class Interrupt {
 
   /// Ends the program as the signal would have.
   [[noreturn]] static void obey();
+
+ private:
+  bool on_term_;
 };
 
 }  // namespace stagecraft::cli

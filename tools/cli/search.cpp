@@ -93,8 +93,8 @@ int report_found(const Arguments& arguments, const Setup& setup, SearchPart part
   if (part.result.interrupted) {
     fmt::print(stderr, "interrupted: this is the best plan so far\n");
   }
-  const bool layered = setup.scenario.layers.has_value();
-  if (const Diagnostics failures = add_plans(*setup.space, layered, part); !failures.empty()) {
+  if (const Diagnostics failures = add_plans(*setup.space, setup.scenario, part);
+      !failures.empty()) {
     return fail(failures);
   }
   const std::optional<MoreMemory> more =
@@ -146,7 +146,7 @@ int run_search(const Arguments& arguments) {
   if (!all_can_begin(**transport, failures)) {
     return kBadInput;
   }
-  const Interrupt interrupt;
+  const Interrupt interrupt(true);
   Result<search::SearchResult> result = watch_search(*setup, **transport);
   if (!result) {
     return speaks ? fail(result.failures()) : kBadInput;

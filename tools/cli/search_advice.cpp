@@ -58,11 +58,13 @@ std::optional<Bytes> known_capacity(const Scenario& scenario, const search::Sear
                                     const search::Space& space) {
   search::SearchOptions brief = short_search(options);
   brief.method_options.objective = search::Objective::kMemory;
-  brief.seconds = 2.0;
+  const std::vector<search::Point> points = all_points(space);
+  constexpr double kSeconds = 2.0;
+  brief.seconds = std::max(0.05, kSeconds / static_cast<double>(points.size()));
   brief.evaluations = 20'000;
   const Scenario roomy = with_capacity(scenario, [](std::vector<Bytes>& all) { all.clear(); });
   std::optional<Bytes> least;
-  for (const search::Point& point : all_points(space)) {
+  for (const search::Point& point : points) {
     const std::optional<search::SearchResult> found = search_at(roomy, point, brief);
     if (found && found->found) {
       least = std::min(least.value_or(kUnlimited), found->best.figures.peak_memory);

@@ -21,7 +21,17 @@ namespace {
 
 using search::ScoredPlan;
 
-Result<std::string> plan_text(const search::Space& space, bool layered, const std::string& name,
+/// The scenario's model in the stages of a plan, where they can be made of the scenario's.
+std::optional<StageModel> model_for(const Scenario& scenario, const Pipeline& pipeline) {
+  if (!scenario.model || scenario.layers ||
+      scenario.pipeline.microbatches != pipeline.microbatches) {
+    return std::nullopt;
+  }
+  Result<StageModel> model = model_of(scenario, pipeline);
+  return model ? std::optional(std::move(*model)) : std::nullopt;
+}
+
+Result<std::string> plan_text(const search::Space& space, const Scenario& scenario,
                               const ScoredPlan& scored) {
   const Result<search::Problem> problem = space.problem(scored.plan.point);
   if (!problem) {
@@ -35,7 +45,9 @@ Result<std::string> plan_text(const search::Space& space, bool layered, const st
   }
   // The same stages on the same devices, named as the schedule names them.
   instance->pipeline.placement = pipeline.placement;
-  return write_plan(name, *instance, scored.plan.schedule, layered ? &problem->layers : nullptr);
+  return write_plan(scenario.name, *instance, scored.plan.schedule,
+                    scenario.layers ? &problem->layers : nullptr,
+                    model_for(scenario, instance->pipeline));
 }
 
 /// A plan read and run as `simulate` does.
@@ -77,7 +89,7 @@ int status_of(const Result<std::size_t>& written) {
 
 }  // namespace
 
-Diagnostics add_plans(const search::Space& space, bool layered, SearchPart& part) {
+Diagnostics add_plans(const search::Space& space, const Scenario& scenario, SearchPart& part) {
   const search::SearchResult& r = part.result;
   for (const auto& [there, scored, target] :
        {std::tuple{r.found, &r.best, &part.best_plan},
@@ -85,7 +97,7 @@ Diagnostics add_plans(const search::Space& space, bool layered, SearchPart& part
     if (!there) {
       continue;
     }
-    Result<std::string> text = plan_text(space, layered, part.scenario, *scored);
+    Result<std::string> text = plan_text(space, scenario, *scored);
     if (!text) {
       return text.failures();
     }

@@ -11,9 +11,10 @@
 namespace stagecraft::cli {
 
 /// Fills in `part.best_plan` and `part.start_plan` from its result: the plans as scenarios without
-/// comment. `layered`: the problem's layers are the scenario's own. Fails only by a fault of ours:
-/// a plan that is none of the space.
-[[nodiscard]] Diagnostics add_plans(const search::Space& space, bool layered, SearchPart& part);
+/// comment. Fails only by a fault of ours: a plan that is none of the space, which is that of
+/// `scenario`.
+[[nodiscard]] Diagnostics add_plans(const search::Space& space, const Scenario& scenario,
+                                    SearchPart& part);
 
 /// The report of a result that holds a plan. Reads the plans as `simulate` does and checks (for the
 /// program's sake) that they have the figures claimed.

@@ -24,9 +24,10 @@ namespace stagecraft {
 /// inline (schedule file with option ops). With `layers`, of which the instance's stages are made,
 /// it states those and the partition, as far as that reads back to the same costs; otherwise
 /// explicit costs by stage. What `simulate` makes of it has the times of `schedule` on `instance`
-/// to the nanosecond.
+/// to the nanosecond. `model`: what those stages compute, as section `execute`.
 [[nodiscard]] std::string write_plan(const std::string& name, const search::Instance& instance,
                                      const Schedule& schedule, const search::Layers* layers,
+                                     const std::optional<StageModel>& model = std::nullopt,
                                      std::string_view comment = {});
 
 /// Every line behind "# ", as it may stand at the top of a scenario.

@@ -62,7 +62,8 @@ struct Problem {
 
   bool partition_open = false;   ///< layers may move between stages
   bool placement_open = false;   ///< stages may move between devices
-  bool chunks_open = false;      ///< the number of stages may change (needs partition_open)
+  bool chunks_open = false;      ///< the number of stages may change; without partition_open by
+                                 ///< even cuts only
   bool schedule_open = false;    ///< otherwise only `schedules`, as their generators make them
   bool recompute_open = false;   ///< units may be recomputed
   bool offload_open = false;     ///< units may be offloaded

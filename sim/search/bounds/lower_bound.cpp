@@ -108,7 +108,9 @@ BoundReport lower_bound(const Problem& problem, Objective objective) {
                       : mean_work(*stated),
                   objective, problem.devices);
   }
-  const Problem cut = problem.partition_open ? problem : with_stages_as_layers(problem);
+  // With other numbers of stages the layers may be cut anew, evenly at least.
+  const bool cut_open = problem.partition_open || problem.chunks_open;
+  const Problem cut = cut_open ? problem : with_stages_as_layers(problem);
   return report(objective == Objective::kMemory ? layer_memory_bounds(cut)
                                                 : layer_time_bounds(cut, objective),
                 objective, problem.devices);
