@@ -36,6 +36,7 @@ Time best_after(const Problem& problem, Method& method, int rounds, Time best = 
   FreeContext context;
   for (int round = 0; round < rounds && method.jobs() > 0; ++round) {
     std::vector<JobResult> results;
+    results.reserve(method.jobs());
     for (std::size_t job = 0; job < method.jobs(); ++job) {
       results.push_back(method.run(job, context));
     }

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "search/optpipe/child_process.hpp"
+#include "search/optpipe/need.hpp"
 #include "search/optpipe/solve_cache.hpp"
 #include "stagecraft/core/file.hpp"
 
@@ -57,10 +58,10 @@ TEST_SUITE("search") {
     CHECK_FALSE(cache.find(instance, Objective::kMakespan, true).solution);
     CHECK(cache.find(instance, Objective::kMakespan, true).warning.empty());
     REQUIRE(cache.store(instance, Objective::kMakespan, true, {zb_h1(instance), true}).empty());
-    const CacheAnswer hit = cache.find(unit_instance(9, 2, 12), Objective::kMakespan, true);
-    REQUIRE(hit.solution);
-    CHECK(hit.solution->optimal);
-    CHECK(hit.solution->schedule.ops == zb_h1(instance).ops);
+    const CachedSolution hit =
+        need(cache.find(unit_instance(9, 2, 12), Objective::kMakespan, true).solution);
+    CHECK(hit.optimal);
+    CHECK(hit.schedule.ops == zb_h1(instance).ops);
 
     const std::string file =
         (folder.path() / "new" /
