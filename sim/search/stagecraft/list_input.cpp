@@ -1,4 +1,4 @@
-// Flat costs for the list scheduler, from an instance.
+// What goes into the list scheduler, flat costs of an instance, and what comes out, a schedule.
 #include <algorithm>
 
 #include "search/stagecraft/list_schedule.hpp"
@@ -90,6 +90,24 @@ bool ListInput::assign(const Instance& instance, Bytes cap) {
         (cap > 0 ? std::min(cap, capacity) : capacity) - costs.memory.resident_of(d);
   }
   return one_fits(*this);
+}
+
+Schedule ListScheduler::schedule(const ListInput& input, const Pipeline& pipeline) const {
+  std::vector<std::vector<Op>> lists(static_cast<std::size_t>(input.devices));
+  for (std::size_t d = 0; d < lists.size(); ++d) {
+    lists[d].reserve(entry_count_[d]);
+    for (std::size_t k = 0; k < entry_count_[d]; ++k) {
+      const Entry& entry = entries_[entry_offsets_[d] + k];
+      OpKind kind = OpKind::kForward;
+      if (entry.kind == kBackwardEntry) {
+        kind = input.split ? OpKind::kBackwardInput : OpKind::kBackward;
+      } else if (entry.kind == kWeightEntry) {
+        kind = OpKind::kBackwardWeight;
+      }
+      lists[d].push_back(make_op(kind, entry.microbatch, entry.stage));
+    }
+  }
+  return make_schedule("list", pipeline, lists);
 }
 
 }  // namespace stagecraft::search

@@ -10,8 +10,6 @@ std::size_t index(std::int32_t i) {
   return static_cast<std::size_t>(i);
 }
 
-constexpr std::uint8_t kForwardEntry = 0, kBackwardEntry = 1, kWeightEntry = 2;
-
 }  // namespace
 
 ListOutcome ListScheduler::run(const ListInput& input, const ListRule& rule) {
@@ -385,24 +383,6 @@ void ListScheduler::record(std::size_t device, std::int32_t stage, std::int32_t 
                            std::uint8_t kind) {
   entries_[entry_offsets_[device] + entry_count_[device]++] =
       Entry{microbatch, static_cast<std::uint16_t>(stage), kind};
-}
-
-Schedule ListScheduler::schedule(const ListInput& input, const Pipeline& pipeline) const {
-  std::vector<std::vector<Op>> lists(index(input.devices));
-  for (std::size_t d = 0; d < lists.size(); ++d) {
-    lists[d].reserve(entry_count_[d]);
-    for (std::size_t k = 0; k < entry_count_[d]; ++k) {
-      const Entry& entry = entries_[entry_offsets_[d] + k];
-      OpKind kind = OpKind::kForward;
-      if (entry.kind == kBackwardEntry) {
-        kind = input.split ? OpKind::kBackwardInput : OpKind::kBackward;
-      } else if (entry.kind == kWeightEntry) {
-        kind = OpKind::kBackwardWeight;
-      }
-      lists[d].push_back(make_op(kind, entry.microbatch, entry.stage));
-    }
-  }
-  return make_schedule("list", pipeline, lists);
 }
 
 }  // namespace stagecraft::search

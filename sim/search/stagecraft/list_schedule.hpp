@@ -96,8 +96,9 @@ class ListScheduler {
   struct Entry {
     std::int32_t microbatch;
     std::uint16_t stage;
-    std::uint8_t kind;  // 0 F, 1 B, 2 W
+    std::uint8_t kind;
   };
+  static constexpr std::uint8_t kForwardEntry = 0, kBackwardEntry = 1, kWeightEntry = 2;
   struct Choice {
     std::int32_t slot = -1;
     Time soon = kNone;          // earliest known arrival in the future
