@@ -36,9 +36,10 @@ struct Surroundings {
 
 bool may_double(const Problem& problem) {
   return problem.placement_open &&
-         std::ranges::any_of(problem.schedules, [](const std::string& name) {
+         std::ranges::any_of(problem.schedules, [&](const std::string& name) {
            const GeneratorInfo* info = find_generator(name);
-           return info != nullptr && info->placement == PlacementKind::kBidirectional;
+           return info != nullptr && info->placement == PlacementKind::kBidirectional &&
+                  problem.start(name).ok();
          });
 }
 

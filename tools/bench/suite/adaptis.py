@@ -33,7 +33,7 @@ def instances(run, arguments):
     subprocess.run([str(ROOT / "tools/bench/adaptis_instances.py"), str(folder)], check=True)
     cases = json.loads((folder / "instances.json").read_text())[::arguments.sample]
     texts = [(folder / case["file"]).read_text() for case in cases]
-    tuner = run.map([runner.search(text, "adaptis", "300s") for text in texts])
+    tuner = run.map([runner.search(text, "adaptis", "300s", options=["local_ops=0"]) for text in texts])
     ours = run.map([runner.search(text, "stagecraft", arguments.budget) for text in texts])
     limited = run.map([runner.search(text, "stagecraft", arguments.budget,
                                      sets=[f"memory.capacity={case['activation_1f1b']}"])
