@@ -38,6 +38,9 @@ struct JobBudget {
                                             std::span<const std::string> names,
                                             JobContext& context);
 
+/// What method `adaptis` ends with, without its local search: none where it does not apply.
+[[nodiscard]] std::vector<Elite> tuned(const JobSetting& setting, JobContext& context);
+
 /// Moves layers between the stages of one registered schedule; for spaces whose order is not open.
 [[nodiscard]] std::vector<Elite> recut(const JobSetting& setting, const std::string& name,
                                        const JobBudget& budget, JobContext& context);

@@ -24,6 +24,8 @@ constexpr OptionSpec kOptions[] = {
     {"placements", "ops", "2000000", "1000 to 1000000000",
      "Ops that the list schedulers of a job place in the first searching round; later rounds place "
      "up to 8 times as many."},
+    {"tuner", "", "true", "true | false",
+     "Run the tuner of AdaPtis once, so that the search never ends above it."},
     {"levels", "", "12", "2 to 256", "Memory limits that a search for the Pareto front visits."},
 };
 
@@ -35,7 +37,7 @@ std::uint64_t mix(std::uint64_t seed, std::uint64_t round, std::uint64_t job) {
 class StagecraftMethod final : public Method {
  public:
   StagecraftMethod(const Problem& problem, const MethodOptions& options, std::int64_t width,
-                   std::int64_t levels, std::int64_t placements)
+                   std::int64_t levels, std::int64_t placements, bool tuner)
       : problem_(problem),
         options_(options),
         space_(problem),
@@ -43,6 +45,7 @@ class StagecraftMethod final : public Method {
         starts_(space_.starts()),
         width_(static_cast<std::size_t>(width)),
         placements_(static_cast<std::uint64_t>(placements)),
+        tuner_(tuner),
         levels_(options.pareto ? static_cast<std::size_t>(levels) : 0),
         pool_(options.objective, levels_) {
     for (const std::string& name : problem.schedules) {
@@ -63,7 +66,7 @@ class StagecraftMethod final : public Method {
     if (solved_ || (!problem_.schedule_open && !problem_.partition_open && !slow_left())) {
       return 0;
     }
-    return width_ + (slow_left() ? 1 : 0);
+    return width_ + (slow_left() ? 1 : 0) + (tuner_turn() ? 1 : 0);
   }
 
   [[nodiscard]] JobResult run(std::size_t job, JobContext& context) const override {
@@ -71,6 +74,10 @@ class StagecraftMethod final : public Method {
     if (round_ == 0) {
       result.state =
           to_json(job == 0 ? quick_lists(context) : registered(setting_, quick_, context));
+      return result;
+    }
+    if (tuner_turn() && job + 1 == jobs()) {
+      result.state = to_json(tuned(setting_, context));
       return result;
     }
     if (job == width_) {
@@ -153,6 +160,12 @@ class StagecraftMethod final : public Method {
 
   [[nodiscard]] bool slow_left() const {
     return round_ >= 1 && static_cast<std::size_t>(round_) <= slow_.size();
+  }
+
+  // Once, after the first plans: the published tuner, which takes up to some seconds.
+  [[nodiscard]] bool tuner_turn() const {
+    return tuner_ && round_ == 1 && problem_.schedule_open && problem_.partition_open &&
+           problem_.placement_open && problem_.uniform;
   }
 
   [[nodiscard]] std::vector<Elite> quick_lists(JobContext& context) const {
@@ -304,7 +317,7 @@ class StagecraftMethod final : public Method {
           std::int64_t{problem_.most_chunks}, static_cast<std::int64_t>(options_.objective),
           static_cast<std::int64_t>(options_.seed), static_cast<std::int64_t>(width_),
           static_cast<std::int64_t>(levels_), static_cast<std::int64_t>(starts_.size()),
-          static_cast<std::int64_t>(placements_)}) {
+          static_cast<std::int64_t>(placements_), static_cast<std::int64_t>(tuner_)}) {
       hash.add(value);
     }
     return hash.hex();
@@ -317,6 +330,7 @@ class StagecraftMethod final : public Method {
   std::vector<StagePlan> starts_;
   std::size_t width_;
   std::uint64_t placements_;
+  bool tuner_;
   std::size_t levels_;
   std::vector<std::string> quick_, slow_;
   Bytes least_memory_ = 0;
@@ -334,6 +348,12 @@ Result<std::int64_t> number(const MethodOptions& options, std::string_view name,
   return integer_option({pipeline, costs, options.options}, name, fallback, low, high);
 }
 
+Result<bool> flag(const MethodOptions& options, std::string_view name, bool fallback) {
+  const Pipeline pipeline;
+  const CostTable costs;
+  return flag_option({pipeline, costs, options.options}, name, fallback);
+}
+
 Result<std::unique_ptr<Method>> make(const Problem& problem, const MethodOptions& options) {
   const Result<std::int64_t> width = number(options, "jobs", 4, 1, 1024);
   if (!width) {
@@ -348,8 +368,12 @@ Result<std::unique_ptr<Method>> make(const Problem& problem, const MethodOptions
   if (!placements) {
     return placements.failures();
   }
+  const Result<bool> tuner = flag(options, "tuner", true);
+  if (!tuner) {
+    return tuner.failures();
+  }
   return std::unique_ptr<Method>(
-      std::make_unique<StagecraftMethod>(problem, options, *width, *levels, *placements));
+      std::make_unique<StagecraftMethod>(problem, options, *width, *levels, *placements, *tuner));
 }
 
 }  // namespace
