@@ -19,4 +19,11 @@ bool Incumbents::offer(const ScoredPlan& plan, const Milestone& where) {
   return gains;
 }
 
+void Incumbents::settle_front(const std::vector<const ScoredPlan*>& plans) {
+  for (const ScoredPlan* plan : plans) {
+    settled_.add(*plan);
+  }
+  front_ = settled_;
+}
+
 }  // namespace stagecraft::search

@@ -24,16 +24,23 @@ struct Milestone {
 
 class Incumbents {
  public:
-  explicit Incumbents(Objective objective) : objective_(objective), front_(objective) {}
+  explicit Incumbents(Objective objective)
+      : objective_(objective), front_(objective), settled_(objective) {}
 
   /// Returns true if it is the new best in the objective.
   bool offer(const ScoredPlan& plan, const Milestone& where);
+
+  /// Takes the plans of a whole round in the order of its jobs: which of two plans with equal
+  /// figures stands in the front then follows from the road alone, not from who was faster.
+  void settle_front(const std::vector<const ScoredPlan*>& plans);
 
   [[nodiscard]] bool found() const { return found_; }  ///< a feasible one
   [[nodiscard]] bool any() const { return any_; }
   [[nodiscard]] const ScoredPlan& best() const { return best_; }
   [[nodiscard]] const Milestone& best_where() const { return best_where_; }
   [[nodiscard]] const std::vector<ScoredPlan>& front() const { return front_.plans(); }
+  /// The front of whole rounds alone.
+  [[nodiscard]] const std::vector<ScoredPlan>& settled() const { return settled_.plans(); }
 
  private:
   Objective objective_;
@@ -41,7 +48,8 @@ class Incumbents {
   bool any_ = false;
   ScoredPlan best_;  ///< infeasible only if none is feasible
   Milestone best_where_;
-  Front front_;
+  Front front_;    ///< with what the round under way has found
+  Front settled_;  ///< of whole rounds
 };
 
 }  // namespace stagecraft::search

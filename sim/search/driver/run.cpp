@@ -158,6 +158,7 @@ void Run::score_start() {
       plan.plan = {site.point, instance.partition, std::move(schedule).value(), name};
       plan.figures = measure(plan.plan.schedule, instance.costs);
       offer(plan, {});
+      incumbents_.settle_front({&plan});
       start_.push_back(std::move(plan));
       return;
     }
@@ -274,6 +275,13 @@ void Run::settle_round(const std::vector<Task>& tasks, std::vector<Outcome> outc
   live_evaluations_ = evaluations_ + evaluations;
   if (!cut_short_) {
     evaluations_ += evaluations;
+    std::vector<const ScoredPlan*> plans;
+    for (const Outcome& outcome : outcomes) {
+      for (const ScoredPlan& plan : outcome.plans) {
+        plans.push_back(&plan);
+      }
+    }
+    incumbents_.settle_front(plans);
     for (std::size_t i = 0; i < tasks.size();) {
       const std::size_t site = tasks[i].site;
       std::vector<JobResult> results;

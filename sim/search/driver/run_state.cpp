@@ -39,6 +39,7 @@ Diagnostics Run::resume(const Checkpoint& checkpoint) {
   seconds_before_ = checkpoint.seconds;
   for (const ScoredPlan& plan : checkpoint.front) {
     incumbents_.offer(plan, checkpoint.best_where);
+    incumbents_.settle_front({&plan});
   }
   for (const ScoredPlan& plan : checkpoint.best) {
     incumbents_.offer(plan, checkpoint.best_where);
@@ -73,7 +74,7 @@ void Run::write_checkpoint(bool at_once) {
     checkpoint.best_where = incumbents_.best_where();
   }
   checkpoint.start = start_;
-  checkpoint.front = incumbents_.front();
+  checkpoint.front = incumbents_.settled();
   checkpoint.progress = progress_;
   // A disk that is full now may not be in a minute; the search itself is worth more.
   static_cast<void>(write_file(options_.checkpoint, to_json(checkpoint)));

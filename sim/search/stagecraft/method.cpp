@@ -17,6 +17,8 @@ namespace {
 
 constexpr std::string_view kVersion = "stagecraft 1";
 
+constexpr std::int64_t kFewUnits = 256;  // micro-batches x devices
+
 constexpr OptionSpec kOptions[] = {
     {"jobs", "jobs", "4", "1 to 1024",
      "Jobs of a round that search; the same for every run that "
@@ -54,6 +56,9 @@ class StagecraftMethod final : public Method {
       const bool slow = info != nullptr && info->placement == PlacementKind::kVee;
       (slow ? slow_ : quick_).push_back(name);
     }
+    // Where they are quick after all, the first searching round makes all of them.
+    const std::int64_t units = std::int64_t{problem.devices} * problem.microbatches;
+    slow_share_ = units <= kFewUnits ? std::max<std::size_t>(slow_.size(), 1) : 1;
     least_memory_ = least_memory();
   }
 
@@ -81,8 +86,9 @@ class StagecraftMethod final : public Method {
       return result;
     }
     if (job == width_) {
-      const auto k = static_cast<std::size_t>(round_ - 1);
-      result.state = to_json(registered(setting_, std::span(slow_).subspan(k, 1), context));
+      const std::size_t first = static_cast<std::size_t>(round_ - 1) * slow_share_;
+      const std::size_t count = std::min(slow_share_, slow_.size() - first);
+      result.state = to_json(registered(setting_, std::span(slow_).subspan(first, count), context));
       return result;
     }
     if (exact_turn(job)) {
@@ -159,7 +165,7 @@ class StagecraftMethod final : public Method {
   enum class Role : std::uint8_t { kExplore, kGoOn, kOrder, kCopies, kRecut };
 
   [[nodiscard]] bool slow_left() const {
-    return round_ >= 1 && static_cast<std::size_t>(round_) <= slow_.size();
+    return round_ >= 1 && static_cast<std::size_t>(round_ - 1) * slow_share_ < slow_.size();
   }
 
   // Once, after the first plans: the published tuner, which takes up to some seconds.
@@ -333,6 +339,7 @@ class StagecraftMethod final : public Method {
   bool tuner_;
   std::size_t levels_;
   std::vector<std::string> quick_, slow_;
+  std::size_t slow_share_ = 1;  // of slow_, in a round
   Bytes least_memory_ = 0;
 
   // The state between rounds.

@@ -124,6 +124,7 @@ void check_same(const SearchResult& a, const SearchResult& b) {
   for (std::size_t k = 0; k < a.front.size(); ++k) {
     CHECK(a.front[k].figures.makespan == b.front[k].figures.makespan);
     CHECK(a.front[k].figures.peak_memory == b.front[k].figures.peak_memory);
+    CHECK(a.front[k].plan.schedule.ops == b.front[k].plan.schedule.ops);
   }
 }
 
