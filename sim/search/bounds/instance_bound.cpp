@@ -127,8 +127,8 @@ Time largest_span(const Instance& instance, const WindowOptions& options, bool w
   Time largest = 0;
   for (std::int32_t d = 0; d < instance.pipeline.devices; ++d) {
     Time span = device_busy(instance, d);
-    if (!with_step && windows_apply(instance)) {
-      // Iterations of a device may overlap in what others do for them, not within one span.
+    if (windows_apply(instance)) {
+      // Also where devices step on their own: all ops of an iteration stand between two steps.
       span = std::max(span, device_span(instance, options, d));
     }
     if (with_step) {
