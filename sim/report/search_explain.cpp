@@ -202,6 +202,9 @@ std::string memory_sentence(const MoreMemory& more, std::int64_t value,
   text += more.value < value ? fmt::format("a short search saves at least {}",
                                            gain_text(value, more.value, objective))
                              : std::string("a short search found nothing better");
+  if (more.bound <= 0) {
+    return text;
+  }
   return text + fmt::format("; by the lower bound at most {} can be saved",
                             gain_text(value, std::min(more.bound, value), objective));
 }

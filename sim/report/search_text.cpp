@@ -154,12 +154,13 @@ std::string describe_search(const SearchReport& report) {
   if (r.start_found) {
     const auto value = static_cast<double>(r.best.figures.value(r.objective));
     const auto start = static_cast<double>(r.start.figures.value(r.objective));
-    line("start", fmt::format("{} from {}{}",
-                              objective_text(r.start.figures.value(r.objective), r.objective),
-                              r.start.plan.origin,
-                              !r.start.figures.feasible ? ", which does not fit"
-                              : value > 0.0             ? fmt::format(": {:.3f}x", start / value)
-                                                        : std::string()));
+    const std::string& origin = r.start.plan.origin;
+    line("start",
+         !r.start.figures.feasible
+             ? fmt::format("{}, which cannot run: {}", origin, r.start.figures.why_not)
+             : fmt::format("{} from {}{}",
+                           objective_text(r.start.figures.value(r.objective), r.objective), origin,
+                           value > 0.0 ? fmt::format(": {:.3f}x", start / value) : std::string()));
   }
   line("lower bound", gap_text(r));
   line("partition", fmt::format("{}", fmt::join(r.best.plan.partition, " ")));

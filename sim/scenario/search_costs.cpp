@@ -90,6 +90,7 @@ search::Layers stages_as_layers(const Scenario& scenario) {
     layers.backward_input.push_back(
         of(costs.split_backward ? costs.backward_input : costs.backward));
     layers.backward_weight.push_back(costs.split_backward ? of(costs.backward_weight) : 0);
+    layers.backward.push_back(of(costs.backward));
     if (costs.memory.given) {
       layers.activation.push_back(of(costs.memory.forward));
       layers.activation_kept.push_back(
@@ -189,6 +190,7 @@ search::Layers search_layers(const Scenario& scenario) {
   layers.backward_input = split ? given.backward_input : given.backward;
   layers.backward_weight =
       split ? given.backward_weight : std::vector<Time>(given.forward.size(), 0);
+  layers.backward = given.backward;
   layers.activation = given.activation;
   layers.activation_kept = given.activation_kept;
   layers.parameters = given.parameters;

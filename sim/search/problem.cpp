@@ -155,6 +155,7 @@ Layers stage_layers(const Pipeline& pipeline, const CostTable& costs) {
     layers.backward_input.push_back(costs.split_backward ? costs.backward_input.at(s, 0)
                                                          : costs.backward.at(s, 0));
     layers.backward_weight.push_back(costs.split_backward ? costs.backward_weight.at(s, 0) : 0);
+    layers.backward.push_back(costs.backward.at(s, 0));
     if (costs.memory.given) {
       layers.activation.push_back(costs.memory.forward.at(s, 0));
       layers.activation_kept.push_back(-costs.memory.backward_weight.at(s, 0));

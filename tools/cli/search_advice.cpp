@@ -70,7 +70,10 @@ std::optional<Bytes> known_capacity(const Scenario& scenario, const search::Sear
       least = std::min(least.value_or(kUnlimited), found->best.figures.peak_memory);
     }
   }
-  return least;
+  // What a short search does not find below the limit does not mend anything.
+  const std::vector<Bytes>& stated = scenario.costs.memory.capacity;
+  const bool more = stated.empty() || (least && *least > *std::ranges::min_element(stated));
+  return more ? least : std::nullopt;
 }
 
 /// Of the first point: why the schedules that a search must take cannot be made.

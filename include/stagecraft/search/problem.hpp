@@ -29,6 +29,7 @@ struct Layers {
   std::vector<Time> forward;           ///< ns
   std::vector<Time> backward_input;    ///< ns; B of a split backward, otherwise the whole BW
   std::vector<Time> backward_weight;   ///< ns; W, 0 if the backward is not split
+  std::vector<Time> backward;          ///< ns; BW where it is not B + W; empty: it is everywhere
   std::vector<Bytes> activation;       ///< allocated by F; empty: no memory costs
   std::vector<Bytes> activation_kept;  ///< the part of it that W releases, not B; as long, or empty
   std::vector<Bytes> parameters;  ///< resident on the device that holds the layer; may be empty

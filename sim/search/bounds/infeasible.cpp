@@ -64,7 +64,8 @@ std::optional<Diagnostic> free_layers(const Problem& problem) {
   }
   const Bytes room = std::accumulate(capacity.begin(), capacity.end(), Bytes{0});
   const Layers& layers = problem.layers;
-  const Bytes held = std::accumulate(layers.parameters.begin(), layers.parameters.end(), Bytes{0});
+  const std::vector<Bytes>& resident = stated->costs.memory.resident;
+  const Bytes held = std::accumulate(resident.begin(), resident.end(), Bytes{0});
   Bytes units = 0;
   if (!problem.recompute_open && !problem.offload_open) {
     units = std::accumulate(layers.activation.begin(), layers.activation.end(), Bytes{0});
@@ -74,9 +75,10 @@ std::optional<Diagnostic> free_layers(const Problem& problem) {
   }
   const Bytes missing = held + units - room;
   return infeasible(
-      fmt::format("memory binds: the layers hold {} bytes of parameters and need {} more for one "
-                  "micro-batch, all {} devices together have {} bytes",
-                  held, units, problem.devices, room),
+      fmt::format(
+          "memory binds: {} bytes are resident and {} more are needed for one micro-batch, all "
+          "{} devices together have {} bytes",
+          held, units, problem.devices, room),
       fmt::format("give every device {} bytes more, use more devices, or allow recomputation or "
                   "offload",
                   (missing + problem.devices - 1) / problem.devices));

@@ -30,7 +30,7 @@ struct Surroundings {
   Time reduces = 0;      ///< G of all devices
   bool together = true;  ///< devices step together
   bool doubled = false;  ///< a bidirectional schedule may hold every layer twice
-  bool pairs = false;    ///< a backward may take less than the layers say
+  bool pairs = false;    ///< a forward and a backward may overlap
   Bytes room = 0;        ///< all capacities less all parameters; 0: no limit
 };
 
@@ -71,11 +71,6 @@ Surroundings look_around(const Problem& problem) {
     around.room = std::accumulate(capacity.begin(), capacity.end(), Bytes{0}) -
                   std::accumulate(resident.begin(), resident.end(), Bytes{0});
   }
-  for (std::int32_t s = 0; costs.split_backward && s < stated->pipeline.stages; ++s) {
-    // A fused backward that is shorter than its parts: layers do not know it.
-    around.pairs = around.pairs || costs.backward.at(s, 0) < costs.backward_input.at(s, 0) +
-                                                                 costs.backward_weight.at(s, 0);
-  }
   return around;
 }
 
@@ -95,11 +90,21 @@ class LayerBounds {
       speeds_ = std::accumulate(problem.speed.begin(), problem.speed.end(), Wide{0});
       fastest_ = *std::ranges::max_element(problem.speed);
     }
+    if (!problem.speed.empty()) {
+      // Every op is rounded to whole ns, down by less than one.
+      slack_ = 3 * (Time{microbatches_} + Time{devices_} * problem.most_chunks);
+    }
     before_.assign(1, 0);
     after_.assign(1, 0);
     for (std::int32_t l = 0; l < layers_.count(); ++l) {
+      const Time split = layers_.backward_input[at(l)] + layers_.backward_weight[at(l)];
+      // A fused backward that takes less may stand for its parts.
+      const Time whole =
+          layers_.backward.empty() ? split : std::min(split, layers_.backward[at(l)]);
+      input_.push_back(std::min(layers_.backward_input[at(l)], whole));
+      weight_.push_back(whole - input_.back());
       before_.push_back(before_.back() + layers_.forward[at(l)]);
-      after_.push_back(after_.back() + layers_.backward_input[at(l)]);
+      after_.push_back(after_.back() + input_.back());
     }
   }
 
@@ -122,10 +127,10 @@ class LayerBounds {
  private:
   static std::size_t at(std::int32_t index) { return static_cast<std::size_t>(index); }
   [[nodiscard]] Time on_fastest(Time work) const {
-    return ceil_divide(Wide{work} * kUnitSpeed, fastest_);
+    return std::max<Time>(ceil_divide(Wide{work} * kUnitSpeed, fastest_) - slack_, 0);
   }
   [[nodiscard]] Time work_of(std::int32_t l) const {
-    return layers_.forward[at(l)] + layers_.backward_input[at(l)] + layers_.backward_weight[at(l)];
+    return layers_.forward[at(l)] + input_[at(l)] + weight_[at(l)];
   }
   [[nodiscard]] bool period() const {
     return objective_ == Objective::kIteration || objective_ == Objective::kCost;
@@ -139,6 +144,7 @@ class LayerBounds {
     for (std::int32_t l = 0; l < layers_.count(); ++l) {
       total += Wide{work_of(l)} * microbatches_ * kUnitSpeed;
     }
+    total -= Wide{slack_} * microbatches_ * devices_ * fastest_;
     // Before its first op a device steps, and after its last it reduces.
     Wide before = period() ? Wide{around_.steps} : 0;
     Wide after = period() ? Wide{around_.reduces} : 0;
@@ -156,7 +162,7 @@ class LayerBounds {
     }
     // Waiting is time of single devices; with speeds that differ it may fall on the slowest.
     const Wide waiting = problem_.speed.empty() ? before + after : 0;
-    return ceil_divide(total + waiting * kUnitSpeed, speeds_);
+    return std::max<Time>(ceil_divide(total + waiting * kUnitSpeed, speeds_), 0);
   }
 
   // Some device has at least the mean load, and a load is a sum of layers: the smallest such sum
@@ -201,7 +207,7 @@ class LayerBounds {
   // least are crossed twice.
   [[nodiscard]] Time chain() const {
     const Time crossings = 2 * Time{devices_ - 1} * around_.transfer;
-    const Time last = problem_.split_backward ? layers_.backward_weight.front() : 0;
+    const Time last = problem_.split_backward ? weight_.front() : 0;
     return on_fastest(before_.back() + after_.back() + last) + (around_.doubled ? 0 : crossings) +
            (period() ? around_.step : 0);
   }
@@ -212,10 +218,10 @@ class LayerBounds {
     const Time rounds = around_.doubled ? (microbatches_ + 1) / 2 : microbatches_;
     Time most = 0;
     for (std::int32_t l = 0; l < layers_.count(); ++l) {
-      const Time input = layers_.forward[at(l)] + layers_.backward_input[at(l)];
+      const Time input = layers_.forward[at(l)] + input_[at(l)];
       const Time whole = rounds * work_of(l);
-      const Time back = rounds * input + after_[at(l)] +
-                        (problem_.split_backward ? layers_.backward_weight.front() : 0);
+      const Time back =
+          rounds * input + after_[at(l)] + (problem_.split_backward ? weight_.front() : 0);
       most = std::max(most, before_[at(l)] + std::max(whole, back));
     }
     return on_fastest(most) + (period() ? around_.step : 0);
@@ -231,8 +237,7 @@ class LayerBounds {
     for (std::int32_t l = 0; l < layers_.count(); ++l) {
       const Time life = on_fastest(before_.back() - before_[at(l)] + after_.back() - after_[at(l)]);
       byte_times += Wide{layers_.activation[at(l)]} * life;
-      byte_times +=
-          Wide{layers_.activation_kept[at(l)]} * on_fastest(layers_.backward_weight[at(l)]);
+      byte_times += Wide{layers_.activation_kept[at(l)]} * on_fastest(weight_[at(l)]);
     }
     return ceil_divide(byte_times * microbatches_, around_.room);
   }
@@ -245,6 +250,8 @@ class LayerBounds {
   std::int32_t microbatches_;
   Wide speeds_ = 0;
   std::int64_t fastest_ = 0;
+  Time slack_ = 0;                    // what rounding may take off a sum
+  std::vector<Time> input_, weight_;  // [L] at least so much of B and W, however they run
   std::vector<Time> before_, after_;  // [L+1] forwards, and backwards, of the layers before each
 };
 
@@ -256,7 +263,13 @@ std::vector<Bound> layer_time_bounds(const Problem& problem, Objective objective
 
 std::vector<Bound> layer_memory_bounds(const Problem& problem) {
   const Layers& layers = problem.layers;
-  Wide total = std::accumulate(layers.parameters.begin(), layers.parameters.end(), Wide{0});
+  // What is resident: parameters, which move with their layers, and what is stated per device.
+  Wide total = 0;
+  if (const Result<Instance> stated = problem.instance(problem.partition, problem.device_of_stage);
+      stated.ok()) {
+    const std::vector<Bytes>& resident = stated->costs.memory.resident;
+    total = std::accumulate(resident.begin(), resident.end(), Wide{0});
+  }
   if (!problem.recompute_open && !problem.offload_open) {
     // The first micro-batch to reach the last layer is held by all of them at once.
     total = std::accumulate(layers.activation.begin(), layers.activation.end(), total);

@@ -27,12 +27,26 @@ bool all_equal(const std::vector<std::int64_t>& values) {
   return std::ranges::adjacent_find(values, std::ranges::not_equal_to{}) == values.end();
 }
 
+// What stays on a device whichever stages it holds.
+std::vector<Bytes> resident_without_layers(const Problem& problem, const Instance& stated) {
+  std::vector<Bytes> resident = stated.costs.memory.resident;
+  std::size_t layer = 0;
+  for (std::size_t s = 0; s < problem.partition.size() && !problem.layers.parameters.empty(); ++s) {
+    for (std::int32_t k = 0; k < problem.partition[s]; ++k) {
+      resident[static_cast<std::size_t>(problem.device_of_stage[s])] -=
+          problem.layers.parameters[layer++];
+    }
+  }
+  return resident;
+}
+
 // One stage on every device, and devices like each other: another placement only renames them.
 bool only_names_are_open(const Problem& problem, const Instance& stated) {
   const CostTable& costs = stated.costs;
   return !problem.partition_open && !problem.chunks_open &&
          stated.pipeline.stages == stated.pipeline.devices && problem.speed.empty() &&
          costs.communication == Communication::kLatency && all_equal(costs.memory.capacity) &&
+         all_equal(resident_without_layers(problem, stated)) &&
          all_equal(costs.gradient_reduction) && all_equal(costs.optimizer_step);
 }
 
@@ -66,6 +80,9 @@ Problem with_stages_as_layers(const Problem& problem) {
   for (auto list : {&Layers::forward, &Layers::backward_input, &Layers::backward_weight,
                     &Layers::activation, &Layers::activation_kept, &Layers::parameters}) {
     cut.layers.*list = sums(problem.layers.*list, problem.partition);
+  }
+  if (!problem.layers.backward.empty()) {
+    cut.layers.backward = sums(problem.layers.backward, problem.partition);
   }
   return cut;
 }

@@ -200,7 +200,8 @@ Result<Checkpoint> checkpoint_from_json(std::string_view text, const std::string
     }
     return checkpoint;
   } catch (const nlohmann::json::exception& error) {
-    return refuse(error.what());
+    // The library quotes what it has read, which may be a whole plan.
+    return refuse(std::string(error.what()).substr(0, 120));
   }
 }
 

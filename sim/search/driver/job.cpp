@@ -15,7 +15,7 @@ void Job::found(const Plan& plan) {
   here.point = point_;
   const ScoredPlan scored = score(problem_, std::move(here));
   own_.offer(scored, where_);
-  run_.offer(scored, where_);
+  run_.offer(scored, where_, site_);
 }
 
 void Job::count(std::uint64_t evaluations) {

@@ -14,8 +14,9 @@ class Run;
 
 class Job final : public JobContext {
  public:
-  Job(Run& run, const Point& point, const Problem& problem, Objective objective, Milestone where)
-      : run_(run), point_(point), problem_(problem), own_(objective), where_(where) {}
+  Job(Run& run, std::size_t site, const Point& point, const Problem& problem, Objective objective,
+      Milestone where)
+      : run_(run), site_(site), point_(point), problem_(problem), own_(objective), where_(where) {}
 
   [[nodiscard]] bool stopped() const override;
   void found(const Plan& plan) override;
@@ -28,6 +29,7 @@ class Job final : public JobContext {
 
  private:
   Run& run_;
+  std::size_t site_;
   const Point& point_;
   const Problem& problem_;
   Incumbents own_;

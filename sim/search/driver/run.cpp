@@ -54,15 +54,22 @@ bool Run::stopped() {
   return options_.seconds > 0.0 && seconds() >= options_.seconds;
 }
 
-bool Run::offer(const ScoredPlan& plan, const Milestone& where) {
+void Run::offer(const ScoredPlan& plan, const Milestone& where, std::size_t site) {
   const std::scoped_lock lock(mutex_);
-  if (!incumbents_.offer(plan, where)) {
-    return false;
+  check_bound(plan, sites_[site]);
+  if (incumbents_.offer(plan, where)) {
+    note_progress(plan.plan.origin);
   }
-  STAGECRAFT_CHECK(bound_ == 0 || plan.figures.value(objective_) >= bound_,
-                   "a plan is better than its lower bound");
-  note_progress(plan.plan.origin);
-  return true;
+}
+
+// A bound that lies above a plan is wrong. It is dropped in plain sight: better no bound than a
+// false proof, and better a plan than none.
+void Run::check_bound(const ScoredPlan& plan, Site& site) {
+  if (plan.figures.feasible && plan.figures.value(objective_) < site.bound.value) {
+    site.bound = {0, fmt::format("dropped: '{}' was refuted by a plan", site.bound.reason)};
+    bound_ = bound_of_space();
+    reason_ = bound_reason();
+  }
 }
 
 void Run::note_progress(const std::string& origin) {
@@ -141,7 +148,7 @@ Diagnostics Run::make_sites() {
 }
 
 void Run::score_start() {
-  for (const Site& site : sites_) {
+  for (Site& site : sites_) {
     for (const std::string& name : site.problem.schedules) {
       const Result<Start> start = site.problem.start(name);
       if (!start) {
@@ -157,8 +164,7 @@ void Run::score_start() {
       ScoredPlan plan;
       plan.plan = {site.point, instance.partition, std::move(schedule).value(), name};
       plan.figures = measure(plan.plan.schedule, instance.costs);
-      offer(plan, {});
-      incumbents_.settle_front({&plan});
+      check_bound(plan, site);
       start_.push_back(std::move(plan));
       return;
     }
@@ -212,7 +218,7 @@ std::vector<Run::Task> Run::tasks_of_round() {
 
 Outcome Run::run_task(const Task& task, std::uint64_t number) {
   Site& site = sites_[task.site];
-  Job job(*this, site.point, site.problem, objective_, {round_, number, 0});
+  Job job(*this, task.site, site.point, site.problem, objective_, {round_, number, 0});
   Outcome outcome;
   outcome.result = site.method->run(task.job, job);
   for (const Plan& plan : outcome.result.plans) {
@@ -253,7 +259,7 @@ Result<std::vector<Outcome>> Run::run_round(const std::vector<Task>& tasks) {
       const std::size_t index = rank + k * ranks;
       STAGECRAFT_CHECK(index < all.size(), "the processes of a search run different rounds");
       for (std::uint64_t n = 0; n < (*theirs)[k].plans.size(); ++n) {
-        offer((*theirs)[k].plans[n], {round_, index, n + 1});
+        offer((*theirs)[k].plans[n], {round_, index, n + 1}, tasks[index].site);
       }
       all[index] = std::move((*theirs)[k]);
     }
@@ -264,7 +270,8 @@ Result<std::vector<Outcome>> Run::run_round(const std::vector<Task>& tasks) {
 void Run::settle_round(const std::vector<Task>& tasks, std::vector<Outcome> outcomes) {
   std::uint64_t evaluations = 0;
   for (std::size_t i = 0; i < tasks.size(); ++i) {
-    evaluations += outcomes[i].evaluations;
+    // A job that had nothing to evaluate is not free: a budget of candidates must end.
+    evaluations += std::max<std::uint64_t>(outcomes[i].evaluations, 1);
     cut_short_ = cut_short_ || outcomes[i].cut_short;
     Site& site = sites_[tasks[i].site];
     const JobResult& result = outcomes[i].result;

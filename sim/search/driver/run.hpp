@@ -39,7 +39,7 @@ class Run {
 
   // For the jobs; any thread.
   [[nodiscard]] bool stopped();
-  bool offer(const ScoredPlan& plan, const Milestone& where);
+  void offer(const ScoredPlan& plan, const Milestone& where, std::size_t site);
   void count(std::uint64_t evaluations) { live_evaluations_ += evaluations; }
 
  private:
@@ -59,6 +59,7 @@ class Run {
   [[nodiscard]] std::int64_t bound_of_space() const;
   [[nodiscard]] std::string bound_reason() const;
   [[nodiscard]] double seconds() const;
+  void check_bound(const ScoredPlan& plan, Site& site);
   void note_progress(const std::string& origin);
   void write_checkpoint(bool at_once);
   [[nodiscard]] Diagnostics why_nothing() const;

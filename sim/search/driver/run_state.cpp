@@ -104,6 +104,11 @@ Diagnostics Run::why_nothing() const {
 }
 
 SearchResult Run::result() {
+  if (!incumbents_.found() && !start_.empty()) {
+    incumbents_.offer(start_.front(), {});
+    incumbents_.settle_front({&start_.front()});
+    bound_ = bound_of_space();
+  }
   SearchResult result;
   result.method = method_->name;
   result.objective = objective_;

@@ -22,6 +22,8 @@ constexpr int kVersion = 1;
 constexpr OptionSpec kOptions[] = {
     {"conflicts", "conflicts of the SAT solver", "20000", "1 to 10^9",
      "effort of the first round; each further one has four times as many"},
+    {"proof", "", "", "a path",
+     "write a DRAT certificate of the last refutation here, and its formula beside it (.cnf)"},
 };
 
 class ExactMethod final : public Method {
@@ -32,7 +34,11 @@ class ExactMethod final : public Method {
         instance_(std::move(instance)),
         cost_(options.objective == Objective::kCost),
         objective_(cost_ ? Objective::kIteration : options.objective),
-        conflicts_(conflicts) {}
+        conflicts_(conflicts) {
+    if (const auto given = options.options.find("proof"); given != options.options.end()) {
+      proof_ = given->second;
+    }
+  }
 
   [[nodiscard]] std::string_view name() const override { return "exact"; }
   [[nodiscard]] std::size_t jobs() const override { return done_ ? 0 : 1; }
@@ -134,6 +140,7 @@ class ExactMethod final : public Method {
     options.offload_open = problem_.offload_open;
     options.bound = bound_;
     options.bound_reason = reason_;
+    options.proof = proof_;
     return solve_order(instance_, start ? &start->plan.schedule : nullptr, options, context);
   }
 
@@ -184,6 +191,7 @@ class ExactMethod final : public Method {
   Objective objective_;
   bool order_is_all_ = !problem_.partition_open && !problem_.placement_open &&
                        !problem_.chunks_open && !problem_.recompute_open && !problem_.offload_open;
+  std::string proof_;
   // The state.
   std::uint64_t conflicts_;
   std::optional<ScoredPlan> best_;

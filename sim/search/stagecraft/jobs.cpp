@@ -69,6 +69,47 @@ void generate_one(const JobSetting& setting, const std::string& name, const Star
   keep(setting, named(instance, std::move(schedule).value(), name), nullptr, context, out);
 }
 
+// Where none of the schedules fits: the one that needs least memory, with its order changed until
+// it does, if order search finds a way.
+void repair_one(const JobSetting& setting, std::span<const std::string> names, JobContext& context,
+                std::vector<Elite>& out) {
+  std::optional<Schedule> least;
+  Instance instance;
+  std::string origin;
+  Bytes peak = kUnlimited;
+  for (const std::string& name : names) {
+    const Result<Start> start = setting.problem.start(name);
+    if (context.stopped() || !start) {
+      continue;
+    }
+    Result<Schedule> schedule =
+        generate(name, {start->instance.pipeline, start->instance.costs, start->options});
+    if (!schedule) {
+      continue;
+    }
+    schedule->p2p = start->p2p;
+    const Figures figures = measure(*schedule, start->instance.costs);
+    if (figures.peak_memory > 0 && figures.peak_memory < peak) {
+      peak = figures.peak_memory;
+      instance = start->instance;
+      origin = name;
+      least = std::move(schedule).value();
+    }
+  }
+  if (!least) {
+    return;
+  }
+  OrderSearchOptions options;
+  options.objective = setting.objective;
+  options.evaluations = 20'000;
+  options.recompute_open = setting.problem.recompute_open;
+  const OrderSearchResult repaired = improve_order(instance, *least, options, context);
+  if (repaired.figures.feasible) {
+    keep(setting, named(instance, repaired.schedule, origin + " + order search"), nullptr, context,
+         out);
+  }
+}
+
 std::int32_t ops_of(const Problem& problem, const StagePlan& plan) {
   return problem.microbatches * plan.stages() * (problem.split_backward ? 3 : 2);
 }
@@ -140,6 +181,9 @@ std::vector<Elite> registered(const JobSetting& setting, std::span<const std::st
         generate_one(setting, name, *start, *instance, context, elites);
       }
     }
+  }
+  if (elites.empty()) {
+    repair_one(setting, names, context, elites);
   }
   sort(elites, setting.objective);
   return elites;

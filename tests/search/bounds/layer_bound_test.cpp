@@ -107,6 +107,51 @@ TEST_SUITE("search") {
     }
   }
 
+  TEST_CASE("a fused backward that is shorter than its parts bounds as what it takes") {
+    Layers layers;
+    layers.forward = layers.backward_input = layers.backward_weight = {10, 10, 10, 10};
+    const Problem split = make_layer_problem(layers, {.devices = 2, .microbatches = 4});
+    layers.backward = {10, 30, 10, 30};
+    const Problem fused = make_layer_problem(layers, {.devices = 2, .microbatches = 4});
+    // Work of 4 x (30 + 30 + 30 + 30) against 4 x (20 + 30 + 20 + 30), and one head of 10.
+    CHECK(lower_bound(split, Objective::kMakespan).best.value == 245);
+    CHECK(lower_bound(fused, Objective::kMakespan).best.value == 205);
+  }
+
+  TEST_CASE("speeds that round durations to nothing leave no bound above the plan") {
+    Layers layers;
+    layers.forward = layers.backward_input = layers.backward_weight = {1, 1, 1, 1};
+    Problem problem = make_layer_problem(layers, {.devices = 2, .microbatches = 4});
+    problem.speed = {3'000'000'000, 3'000'000'000};
+    CHECK(lower_bound(problem, Objective::kMakespan).best.value == 0);
+    for (Time& time : layers.forward) {
+      time = 1'000'000;
+    }
+    Problem large = make_layer_problem(layers, {.devices = 2, .microbatches = 4});
+    large.speed = problem.speed;
+    CHECK(lower_bound(large, Objective::kMakespan).best.value > 2'600'000);
+    CHECK(lower_bound(large, Objective::kMakespan).best.value <= 2'666'672);
+  }
+
+  TEST_CASE("devices that hold different amounts from the start are not alike") {
+    const Pipeline pipeline = make_pipeline(3, 1, 4, PlacementKind::kLoop).value();
+    CostTable costs = uniform_costs(pipeline, 4, 4, 4);
+    costs.memory.capacity = {20, 20, 20};
+    costs.memory.resident = {16, 8, 0};
+    Problem problem = make_order_problem(pipeline, costs);
+    problem.schedules = {"greedy"};
+    const Time fixed = lower_bound(problem, Objective::kMakespan).best.value;
+    problem.placement_open = true;
+    const Time open = lower_bound(problem, Objective::kMakespan).best.value;
+    CHECK(open < fixed);
+    // Full first, empty last, the other way round: what the open problem may choose.
+    CostTable turned = costs;
+    turned.memory.resident = {0, 8, 16};
+    const Instance other{pipeline, turned, {1, 1, 1}};
+    CHECK(open <= measure(generate("greedy", {pipeline, turned, {}}).value(), turned).makespan);
+    CHECK(lower_bound(other, Objective::kMakespan).best.value < fixed);
+  }
+
   TEST_CASE("limits that contradict each other are named with what would mend them") {
     Layers layers;
     layers.forward = layers.backward_input = layers.backward_weight = {1, 1, 1, 1};
@@ -117,7 +162,7 @@ TEST_SUITE("search") {
     const std::optional<Diagnostic> why = infeasible_because(problem);
     REQUIRE(why.has_value());
     CHECK(why->kind == FailureKind::kInfeasible);
-    CHECK(why->message.find("400 bytes of parameters") != std::string::npos);
+    CHECK(why->message.find("400 bytes are resident") != std::string::npos);
     CHECK(why->hint.find("10 bytes more") != std::string::npos);
     problem.partition_open = problem.placement_open = problem.chunks_open = false;
     const std::optional<Diagnostic> fixed = infeasible_because(problem);
