@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <new>
+#include "support/sanitized.hpp"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
@@ -9,7 +10,7 @@
 #define STAGECRAFT_SANITIZED
 #endif
 #endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if STAGECRAFT_SANITIZED
 #define STAGECRAFT_SANITIZED
 #endif
 

@@ -9,13 +9,14 @@
 #include "execute/host/host_support.hpp"
 #include "stagecraft/core/random.hpp"
 #include "support/random_schedule.hpp"
+#include "support/sanitized.hpp"
 
 TEST_SUITE_BEGIN("execute");
 
 namespace stagecraft {
 namespace {
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#if STAGECRAFT_SANITIZED
 constexpr int kSchedules = 150;
 #else
 constexpr int kSchedules = 1000;

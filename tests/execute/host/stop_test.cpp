@@ -8,6 +8,7 @@
 #include "execute/host/little_memory.hpp"
 #include "execute/host/patience.hpp"
 #include "stagecraft/generators/generator.hpp"
+#include "support/sanitized.hpp"
 
 TEST_SUITE_BEGIN("execute");
 
@@ -65,7 +66,7 @@ TEST_CASE("what the caller's function throws comes out when all threads have lef
                     "asked");
 }
 
-#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+#if !STAGECRAFT_SANITIZED
 TEST_CASE("threads that cannot be had are a failure that says so") {
   const Pipeline pipeline = make_pipeline(128, 1, 128, PlacementKind::kLoop).value();
   const CostTable costs = uniform_costs(pipeline, 1000, 1000, 1000);

@@ -9,13 +9,14 @@
 #include "stagecraft/core/random.hpp"
 #include "stagecraft/generators/generator.hpp"
 #include "support/random_schedule.hpp"
+#include "support/sanitized.hpp"
 
 TEST_SUITE_BEGIN("execute");
 
 namespace stagecraft {
 namespace {
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#if STAGECRAFT_SANITIZED
 constexpr bool kSanitized = true;
 #else
 constexpr bool kSanitized = false;

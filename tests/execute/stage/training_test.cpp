@@ -13,6 +13,7 @@
 #include "stagecraft/execute/blas_bodies.hpp"
 #include "stagecraft/execute/model_plan.hpp"
 #include "stagecraft/generators/generator.hpp"
+#include "support/sanitized.hpp"
 
 TEST_SUITE_BEGIN("execute");
 
@@ -265,7 +266,7 @@ TEST_CASE("a job that does not fit the model is refused") {
   CHECK(backend->name().find("OpenBLAS") != std::string::npos);
 }
 
-#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+#if !STAGECRAFT_SANITIZED
 TEST_CASE("a model that the host has no memory for is a failure that says so") {
   const Pipeline pipeline = make_pipeline(1, 1, 1, PlacementKind::kLoop).value();
   StageModel model{8192, 1, {8192}, {1}, {{1}}};  // 400 million parameters
