@@ -2,24 +2,15 @@
 
 #include <cstdlib>
 #include <new>
-#include "support/sanitized.hpp"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
-    __has_feature(memory_sanitizer)
-#define STAGECRAFT_SANITIZED
-#endif
-#endif
-#if STAGECRAFT_SANITIZED
-#define STAGECRAFT_SANITIZED
-#endif
+#include "support/sanitized.hpp"
 
 namespace stagecraft::test {
 namespace {
 
 thread_local std::size_t count = 0;
 
-#ifndef STAGECRAFT_SANITIZED
+#if !STAGECRAFT_SANITIZED
 void* counted(std::size_t bytes) {
   ++count;
   void* const memory = std::malloc(bytes == 0 ? 1 : bytes);
@@ -37,7 +28,7 @@ std::size_t allocations() {
 }
 
 bool counts_allocations() {
-#ifdef STAGECRAFT_SANITIZED
+#if STAGECRAFT_SANITIZED
   return false;
 #else
   return true;
@@ -46,7 +37,7 @@ bool counts_allocations() {
 
 }  // namespace stagecraft::test
 
-#ifndef STAGECRAFT_SANITIZED
+#if !STAGECRAFT_SANITIZED
 // The array, nothrow and sized forms of the library call these.
 void* operator new(std::size_t bytes) {
   return stagecraft::test::counted(bytes);
