@@ -59,25 +59,28 @@ struct SearchOptions {
 };
 
 struct SearchResult {
-  bool found = false;  ///< there is a feasible plan
   ScoredPlan best;
-  ScoredPlan start;  ///< the best registered schedule, before any search; may be missing
-  bool start_found = false;
+  /// What there was before any search: the first of Problem::schedules that runs, at the first
+  /// point where one does, whether feasible or not. It competes only if nothing else is found, so
+  /// that a method is judged by what it finds itself.
+  ScoredPlan start;
   std::int64_t lower_bound = 0;  ///< of the objective, over all points searched
   std::string bound_reason;
-  double gap = 0.0;     ///< value / lower_bound - 1; 0 if there is no bound
-  bool proved = false;  ///< value == lower_bound
+  double gap = 0.0;  ///< value / lower_bound - 1; 0 if there is no bound
   std::vector<ScoredPlan> front;
   std::vector<Improvement> progress;
   std::uint64_t evaluations = 0;
   double seconds = 0.0;
+  std::string method;
+  std::uint64_t seed = 1;
+  Diagnostics problems;  ///< why there is no plan: the binding constraint, named
+  std::int32_t shard = 0, shards = 1;
+  Objective objective = Objective::kIteration;
+  bool found = false;        ///< there is a feasible plan
+  bool start_found = false;  ///< `start` may be missing
+  bool proved = false;       ///< value == lower_bound
   bool interrupted = false;
   bool exhausted = false;  ///< the method had nothing left to try
-  std::string method;
-  Objective objective = Objective::kIteration;
-  std::uint64_t seed = 1;
-  std::int32_t shard = 0, shards = 1;
-  Diagnostics problems;  ///< why there is no plan: the binding constraint, named
 };
 
 /// Fails (bad input) for options that do not fit: an unknown method, a checkpoint of another
