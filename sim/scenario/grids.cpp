@@ -159,6 +159,13 @@ Diagnostic too_slow() {
       "give faster devices or shorter durations");
 }
 
+std::vector<const Grid*> all_grids(const CostTable& costs) {
+  const MemoryCosts& memory = costs.memory;
+  return {&costs.forward,   &costs.backward_input, &costs.backward_weight, &costs.backward,
+          &costs.recompute, &costs.overlapped,     &costs.offload,         &costs.reload,
+          &memory.forward,  &memory.stage_input,   &memory.backward_input, &memory.backward_weight};
+}
+
 std::vector<Grid*> compute_grids(CostTable& costs) {
   return {&costs.forward,  &costs.backward_input, &costs.backward_weight,
           &costs.backward, &costs.recompute,      &costs.overlapped};

@@ -79,6 +79,9 @@ template <typename Value>
 /// Bad input: what to say where divide_by_speed fails.
 [[nodiscard]] Diagnostic too_slow();
 
+/// Everything that may differ by unit: durations and memory.
+[[nodiscard]] std::vector<const Grid*> all_grids(const CostTable& costs);
+
 /// Durations of compute, which slices share and speeds divide.
 [[nodiscard]] std::vector<Grid*> compute_grids(CostTable& costs);
 

@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include "grids.hpp"
 #include "sections.hpp"
 #include "shape.hpp"
 #include "stagecraft/core/text.hpp"
@@ -136,19 +137,7 @@ bool same_for_all(const std::vector<std::int32_t>& values) {
 
 /// True if nothing is stated micro-batch by micro-batch.
 bool same_microbatches(const Scenario& scenario) {
-  const CostTable& costs = scenario.costs;
-  const std::array<const Grid*, 12> grids = {&costs.forward,
-                                             &costs.backward_input,
-                                             &costs.backward_weight,
-                                             &costs.backward,
-                                             &costs.recompute,
-                                             &costs.overlapped,
-                                             &costs.offload,
-                                             &costs.reload,
-                                             &costs.memory.forward,
-                                             &costs.memory.stage_input,
-                                             &costs.memory.backward_input,
-                                             &costs.memory.backward_weight};
+  const std::vector<const Grid*> grids = all_grids(scenario.costs);
   return same_for_all(scenario.pipeline.slices) && scenario.slice_shares.size() <= 1 &&
          std::all_of(grids.begin(), grids.end(),
                      [](const Grid* grid) { return grid->microbatch_stride == 0; });

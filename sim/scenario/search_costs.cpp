@@ -1,7 +1,6 @@
 #include "search_costs.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include <fmt/core.h>
 
@@ -198,19 +197,7 @@ search::Layers search_layers(const Scenario& scenario) {
 }
 
 bool uniform_costs_of(const Scenario& scenario) {
-  const CostTable& costs = scenario.costs;
-  const std::array<const Grid*, 12> grids = {&costs.forward,
-                                             &costs.backward_input,
-                                             &costs.backward_weight,
-                                             &costs.backward,
-                                             &costs.recompute,
-                                             &costs.overlapped,
-                                             &costs.offload,
-                                             &costs.reload,
-                                             &costs.memory.forward,
-                                             &costs.memory.stage_input,
-                                             &costs.memory.backward_input,
-                                             &costs.memory.backward_weight};
+  const std::vector<const Grid*> grids = all_grids(scenario.costs);
   return !scenario.pipeline.bidirectional() && scenario.pipeline.max_slices() == 1 &&
          std::all_of(grids.begin(), grids.end(), [](const Grid* grid) {
            return grid->microbatch_stride == 0 && grid->slice_stride == 0;

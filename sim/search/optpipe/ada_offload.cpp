@@ -27,21 +27,6 @@ std::optional<Diagnostic> first_problem(const Schedule& schedule, const CostTabl
                                      : evaluation.problems.front();
 }
 
-Schedule without_copies(const Schedule& schedule) {
-  std::vector<std::vector<Op>> lists;
-  for (std::int32_t d = 0; d < schedule.pipeline.devices; ++d) {
-    lists.emplace_back();
-    for (const Op& op : schedule.device_ops(d)) {
-      if (!is_copy(op.kind)) {
-        lists.back().push_back(op);
-      }
-    }
-  }
-  Schedule bare = make_schedule(schedule.name, schedule.pipeline, lists);
-  bare.p2p = schedule.p2p;
-  return bare;
-}
-
 Schedule without_unit(const Schedule& schedule, const Op& offload) {
   std::vector<std::vector<Op>> lists;
   for (std::int32_t d = 0; d < schedule.pipeline.devices; ++d) {

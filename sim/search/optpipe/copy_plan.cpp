@@ -189,7 +189,7 @@ bool CopyPlanner::plan(const TimedOrder& order, ParkFirst first, Schedule* sched
   return fits;
 }
 
-std::optional<TimedOrder> timed_order(const Instance& instance, const Schedule& schedule) {
+Schedule without_copies(const Schedule& schedule) {
   std::vector<std::vector<Op>> lists;
   for (std::int32_t d = 0; d < schedule.pipeline.devices; ++d) {
     lists.emplace_back();
@@ -201,6 +201,11 @@ std::optional<TimedOrder> timed_order(const Instance& instance, const Schedule& 
   }
   Schedule bare = make_schedule(schedule.name, schedule.pipeline, lists);
   bare.p2p = schedule.p2p;
+  return bare;
+}
+
+std::optional<TimedOrder> timed_order(const Instance& instance, const Schedule& schedule) {
+  const Schedule bare = without_copies(schedule);
   CostTable costs = instance.costs;
   costs.memory.policy = MemoryPolicy::kFail;
   const SimulationResult run = simulate(bare, costs, {.waits = false, .transfers = false});
@@ -208,7 +213,7 @@ std::optional<TimedOrder> timed_order(const Instance& instance, const Schedule& 
     return std::nullopt;
   }
   TimedOrder order;
-  for (std::size_t d = 0; d < lists.size(); ++d) {
+  for (std::size_t d = 0; d + 1 < bare.offsets.size(); ++d) {
     order.lists.emplace_back();
     for (std::size_t op = bare.offsets[d]; op < bare.offsets[d + 1]; ++op) {
       order.lists.back().push_back({bare.ops[op], run.timeline.start[op], run.timeline.end[op]});

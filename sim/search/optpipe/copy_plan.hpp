@@ -43,6 +43,9 @@ class CopyPlanner {
   std::vector<std::uint8_t> recomputed_;    // [S * M * K]
 };
 
+/// The same lists with compute ops only.
+[[nodiscard]] Schedule without_copies(const Schedule& schedule);
+
 /// The compute ops of a schedule with the times at which they run without its copies. Nothing if
 /// the order cannot run.
 [[nodiscard]] std::optional<TimedOrder> timed_order(const Instance& instance,
