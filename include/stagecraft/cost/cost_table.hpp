@@ -88,6 +88,12 @@ struct CostTable {
   // Transfers. Boundary s lies between stages s and s+1; forward and backward cross it alike.
   std::vector<Time> transfer_latency;  ///< [S-1] ns, charged only between different devices
   std::vector<Bytes> transfer_bytes;   ///< [S-1]; empty: 0 (used by link and blocking modes)
+  /// Transfers that depend on the unit (slices of different lengths): by (boundary, micro-batch,
+  /// slice), the stage axis of the grids being the boundary. The two lists above then hold the
+  /// least of every boundary, which is what bounds and closed forms count with.
+  bool transfers_by_unit = false;
+  Grid unit_transfer_latency;  ///< ns
+  Grid unit_transfer_bytes;
   Communication communication = Communication::kLatency;
   Network network;  ///< used by link, blocking and rendezvous modes when it has links, and its host
                     ///< part by copies in every mode
