@@ -1,6 +1,6 @@
-// The table of all keys of a scenario file.
+// The keys of a scenario file with explicit costs.
+#include "key_tables.hpp"
 #include "stagecraft/core/units.hpp"
-#include "stagecraft/scenario/keys.hpp"
 
 namespace stagecraft {
 namespace {
@@ -456,7 +456,7 @@ constexpr KeySpec kKeys[] = {
 
 }  // namespace
 
-std::span<const KeySpec> scenario_keys() {
+std::span<const KeySpec> cost_keys() {
   return kKeys;
 }
 

@@ -1,7 +1,10 @@
 #include "stagecraft/scenario/keys.hpp"
 
+#include <vector>
+
 #include <fmt/core.h>
 
+#include "key_tables.hpp"
 #include "stagecraft/core/units.hpp"
 #include "stagecraft/generators/generator.hpp"
 #include "stagecraft/search/schedules.hpp"
@@ -49,7 +52,11 @@ std::string value_words(const KeySpec& spec) {
     case KeyType::kBandwidth:
       return "a bandwidth such as 25GB/s";
     case KeyType::kRatio:
-      return spec.low == 0 ? "a number from 0 to 100000" : "a number from 0.001 to 1000";
+      return fmt::format("a number from {} to {}", static_cast<double>(spec.low) / 1e9,
+                         static_cast<double>(spec.high) / 1e9);
+    case KeyType::kTokens:
+      return spec.low == 0 ? "a number of tokens such as 4096 or 48K, at least 0"
+                           : "a number of tokens such as 4096 or 48K, at least 1";
   }
   return "";
 }
@@ -87,6 +94,15 @@ std::string table_row(std::string_view key, std::string_view value, std::string_
 }
 
 }  // namespace
+
+std::span<const KeySpec> scenario_keys() {
+  static const std::vector<KeySpec> all = [] {
+    std::vector<KeySpec> keys(cost_keys().begin(), cost_keys().end());
+    keys.insert(keys.end(), data_keys().begin(), data_keys().end());
+    return keys;
+  }();
+  return all;
+}
 
 const KeySpec* find_key(std::string_view path) {
   for (const KeySpec& spec : scenario_keys()) {

@@ -37,6 +37,10 @@ constexpr UnitName kUnits[] = {
     {"TB/s", KeyType::kBandwidth, 1'000'000'000'000},
     {"MiB/s", KeyType::kBandwidth, kKibi* kKibi},
     {"GiB/s", KeyType::kBandwidth, kKibi* kKibi* kKibi},
+    {"K", KeyType::kTokens, kKibi},
+    {"Ki", KeyType::kTokens, kKibi},
+    {"M", KeyType::kTokens, kKibi* kKibi},
+    {"Mi", KeyType::kTokens, kKibi* kKibi},
     {"kb/s", KeyType::kBandwidth, 125},
     {"Mb/s", KeyType::kBandwidth, 125'000},
     {"Gb/s", KeyType::kBandwidth, 125'000'000},
@@ -51,6 +55,8 @@ std::string_view unit_kind(KeyType type) {
       return "time";
     case KeyType::kBytes:
       return "size";
+    case KeyType::kTokens:
+      return "token counts";
     default:
       return "bandwidth";
   }
@@ -68,8 +74,8 @@ std::int64_t bare_scale(KeyType type, std::int64_t time_unit) {
 }
 
 Quantity wrong_unit(std::string_view suffix, KeyType type) {
-  const bool takes_units =
-      type == KeyType::kDuration || type == KeyType::kBytes || type == KeyType::kBandwidth;
+  const bool takes_units = type == KeyType::kDuration || type == KeyType::kBytes ||
+                           type == KeyType::kBandwidth || type == KeyType::kTokens;
   for (const UnitName& unit : kUnits) {
     if (unit.name == suffix) {
       return {std::nullopt, fmt::format("'{}' is a unit of {}", suffix, unit_kind(unit.type))};
@@ -115,7 +121,8 @@ Quantity parse_quantity(std::string_view text, KeyType type, std::int64_t time_u
     }
     scale = found->scale;
   }
-  if (type == KeyType::kInteger && !is_whole(*number, 1)) {
+  const bool counts = type == KeyType::kInteger || type == KeyType::kTokens;
+  if (counts && !is_whole(*number, scale)) {
     return {std::nullopt, "it has a fraction"};
   }
   const std::optional<std::int64_t> value = scaled(*number, scale);

@@ -65,8 +65,10 @@ void Reader::check_map(const Node& map, const std::string& path) {
       continue;
     }
     const std::string full = path.empty() ? entry.key : path + "." + entry.key;
-    // A schedule and a list of links have readers of their own.
+    // A schedule, a named profile and a list of links have readers of their own.
     const bool own_reader = full == "schedule" || full == "search.options" ||
+                            full == "profile.all_to_all" ||
+                            (full == "profile" && entry.value->kind == Node::Kind::kScalar) ||
                             (full == "links" && !entry.value->items.empty());
     if (own_reader || find_key(full) != nullptr || entry.value->kind == Node::Kind::kNull) {
       continue;

@@ -14,26 +14,38 @@
 namespace stagecraft {
 namespace {
 
-/// Keys that describe a model on a cluster, the second way to say what an op costs.
-constexpr std::string_view kModelKeys[] = {"model", "cluster", "data", "training", "parallelism"};
+/// Sections of a scenario that brings its data, and those that state costs instead.
+constexpr std::string_view kDataSections[] = {"model", "data", "training", "parallelism",
+                                              "profile"};
+constexpr std::string_view kCostSections[] = {"communication", "pipeline",  "costs",  "layers",
+                                              "links",         "host_link", "memory", "search",
+                                              "execute",       "optimizer"};
 
-/// True if the file is no map or has such keys; then nothing else in it can be judged.
+/// True if the file is no map; then nothing in it can be judged.
 bool refuse_whole(Reader& reader) {
   if (reader.root().kind == Node::Kind::kScalar || reader.root().kind == Node::Kind::kList) {
     reader.fail(reader.root(),
                 fmt::format("a scenario is a map of keys, not {}", describe(reader.root())));
     return true;
   }
-  for (const std::string_view key : kModelKeys) {
-    if (const Node::Entry* entry = reader.root().find(key)) {
-      reader.failures.push_back(error_at(
-          *entry, fmt::format("'{}' describes a model on a cluster, which is not supported "
-                              "yet: give 'costs' or 'layers'",
-                              key)));
-      return true;
-    }
+  if (const Node::Entry* entry = reader.root().find("cluster")) {
+    reader.failures.push_back(
+        error_at(*entry,
+                 "'cluster' describes hardware by name, which is not supported yet: give "
+                 "'profile' beside 'data', or 'costs' or 'layers'"));
+    return true;
   }
   return false;
+}
+
+/// Reports sections of the other way to say what ops cost.
+void refuse_sections(Reader& reader, std::span<const std::string_view> sections,
+                     std::string_view why) {
+  for (const std::string_view section : sections) {
+    if (const Node::Entry* entry = reader.root().find(section)) {
+      reader.failures.push_back(error_at(*entry, fmt::format("'{}' {}", section, why)));
+    }
+  }
 }
 
 void read_name(Reader& reader, Scenario& scenario) {
@@ -98,6 +110,29 @@ Diagnostics read_of_devices(std::string_view text, const std::string& file,
   return {};
 }
 
+/// Every section of a scenario that states a pipeline and its costs.
+void read_explicit(Reader& reader, Scenario& scenario) {
+  refuse_sections(reader, kDataSections,
+                  "belongs to a scenario that brings its data: give 'data' with 'lengths', or "
+                  "'costs' or 'layers'");
+  read_schedule(reader, scenario);
+  read_layers(reader, scenario);
+  if (!read_pipeline(reader, scenario)) {
+    for (const std::string_view section :
+         {"costs", "communication", "links", "host_link", "memory", "optimizer", "execute"}) {
+      reader.check_values(section);
+    }
+    return;
+  }
+  read_costs(reader, scenario);
+  check_speed(reader, scenario);
+  read_memory(reader, scenario);
+  read_optimizer(reader, scenario);
+  read_execute(reader, scenario);
+  read_network(reader, scenario);
+  read_search(reader, scenario);
+}
+
 }  // namespace
 
 Result<Scenario> read_scenario(std::string_view text, const std::string& file,
@@ -121,21 +156,14 @@ Result<Scenario> read_scenario(std::string_view text, const std::string& file,
     reader.check_keys();
     read_name(reader, scenario);
     read_time_unit(reader);
-    read_schedule(reader, scenario);
-    read_layers(reader, scenario);
-    if (read_pipeline(reader, scenario)) {
-      read_costs(reader, scenario);
-      check_speed(reader, scenario);
-      read_memory(reader, scenario);
-      read_optimizer(reader, scenario);
-      read_execute(reader, scenario);
-      read_network(reader, scenario);
-      read_search(reader, scenario);
+    if (reader.has("data")) {
+      refuse_sections(reader, kCostSections,
+                      "states a pipeline or its costs; in a scenario with 'data' they follow from "
+                      "'profile' and 'parallelism'");
+      read_strategy(reader, scenario);
+      read_data(reader, scenario);
     } else {
-      for (const std::string_view section :
-           {"costs", "communication", "links", "host_link", "memory", "optimizer", "execute"}) {
-        reader.check_values(section);
-      }
+      read_explicit(reader, scenario);
     }
   }
   if (!reader.failures.empty()) {

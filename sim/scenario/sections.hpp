@@ -30,6 +30,15 @@ void read_execute(Reader& reader, Scenario& scenario);
 /// `communication`, `links` and `host_link`.
 void read_network(Reader& reader, Scenario& scenario);
 
+/// `data`, `training`, `parallelism`, `profile` and `model`.
+void read_data(Reader& reader, Scenario& scenario);
+
+/// `profile` and `model`; nothing if they are wrong.
+[[nodiscard]] std::optional<SequenceProfile> read_profile(Reader& reader);
+
+/// `schedule` of a scenario that brings data: a strategy and its options.
+void read_strategy(Reader& reader, Scenario& scenario);
+
 /// `search`: what is open; after all other sections.
 void read_search(Reader& reader, Scenario& scenario);
 

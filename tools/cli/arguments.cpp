@@ -22,6 +22,14 @@ struct Parser {
   std::string schedules = "all";
 };
 
+void add_formation(CLI::App& command, Arguments& arguments) {
+  command
+      .add_option("--formation", arguments.formation,
+                  "with data: write which tokens of which sequences make which micro-batch and "
+                  "slice (JSON)")
+      ->type_name("FILE");
+}
+
 void add_simulate(Parser& parser) {
   Arguments& arguments = parser.arguments;
   CLI::App& command = *parser.app.add_subcommand("simulate", "one schedule: times, idle, memory");
@@ -30,6 +38,11 @@ void add_simulate(Parser& parser) {
       ->type_name("NAME");
   add_outputs(command, arguments);
   add_format(command, arguments, {"text", "json"});
+  add_formation(command, arguments);
+  command
+      .add_option("--out", arguments.machine.out,
+                  "with data: write the iteration as a scenario with explicit costs and its ops")
+      ->type_name("FILE");
   command.callback([&arguments] { arguments.command = Command::kSimulate; });
 }
 
@@ -58,6 +71,7 @@ void add_schedule(Parser& parser) {
   command.add_option("--schedule", arguments.schedule, "schedule instead of the scenario's own")
       ->type_name("NAME");
   add_format(command, arguments, {"ops", "json", "pytorch-csv"});
+  add_formation(command, arguments);
   command.callback([&arguments] { arguments.command = Command::kSchedule; });
 }
 

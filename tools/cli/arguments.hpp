@@ -59,6 +59,7 @@ struct Arguments {
   std::string schedule;                ///< "": the scenario's own
   std::vector<std::string> schedules;  ///< of compare; empty: all
   std::string format = "text";
+  std::string formation;  ///< of simulate and schedule on data: which tokens make which unit
   std::string json, trace, html, svg;  ///< files to write, "-" is standard output; "": none
   int threads = 0;                     ///< 0: one per core
   bool wide = false;

@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include "commands.hpp"
+#include "data_commands.hpp"
 #include "execution_backend.hpp"
 #include "exit_status.hpp"
 #include "interrupt.hpp"
@@ -98,7 +99,7 @@ std::string comment(const Arguments& arguments, const Scenario& scenario,
 }  // namespace
 
 int run_calibrate(const Arguments& arguments) {
-  const Result<Scenario> scenario = load_scenario(arguments.scenario, arguments.overrides);
+  const Result<Scenario> scenario = load_explicit_scenario(arguments);
   if (!scenario) {
     return fail(scenario.failures());
   }

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include "commands.hpp"
+#include "data_commands.hpp"
 #include "evaluate_run.hpp"
 #include "exit_status.hpp"
 #include "interrupt.hpp"
@@ -43,6 +44,9 @@ int run_compare(const Arguments& arguments) {
   const Result<Scenario> scenario = load_scenario(arguments.scenario, arguments.overrides);
   if (!scenario) {
     return fail(scenario.failures());
+  }
+  if (scenario->data) {
+    return compare_data(arguments, *scenario);
   }
   const std::vector<std::string> names = chosen_schedules(arguments, *scenario);
   if (const Diagnostics unknown = unknown_names(*scenario, names); !unknown.empty()) {

@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 
 #include "commands.hpp"
+#include "data_commands.hpp"
 #include "evaluate_run.hpp"
 #include "execution_backend.hpp"
 #include "exit_status.hpp"
@@ -214,7 +215,7 @@ int execute_table(const Arguments& arguments, const Scenario& scenario, const Ma
 }  // namespace
 
 int run_execute(const Arguments& arguments) {
-  const Result<Scenario> scenario = load_scenario(arguments.scenario, arguments.overrides);
+  const Result<Scenario> scenario = load_explicit_scenario(arguments);
   if (!scenario) {
     return fail(scenario.failures());
   }

@@ -1,30 +1,24 @@
 // stagecraft schedule: the op lists themselves.
 #include "commands.hpp"
+#include "data_commands.hpp"
 #include "output.hpp"
+#include "schedule_text.hpp"
 #include "stagecraft/scenario/scenario.hpp"
-#include "stagecraft/schedule/json.hpp"
-#include "stagecraft/schedule/pytorch_csv.hpp"
-#include "stagecraft/schedule/text.hpp"
 
 namespace stagecraft::cli {
-namespace {
-
-Result<std::string> written_as(const Schedule& schedule, const std::string& format) {
-  if (format == "json") {
-    return to_schedule_json(schedule);
-  }
-  if (format == "pytorch-csv") {
-    return to_pytorch_csv(schedule);
-  }
-  return to_ops_text(schedule);
-}
-
-}  // namespace
-
 int run_schedule(const Arguments& arguments) {
   const Result<Scenario> scenario = load_scenario(arguments.scenario, arguments.overrides);
   if (!scenario) {
     return fail(scenario.failures());
+  }
+  if (scenario->data) {
+    return schedule_data(arguments, *scenario);
+  }
+  if (!arguments.formation.empty()) {
+    return fail(
+        {bad_input("--formation writes which tokens make which micro-batch, and this "
+                   "scenario brings no data",
+                   "expected a scenario with a section data")});
   }
   const Result<PreparedRun> run = prepare(*scenario, arguments.schedule);
   if (!run) {

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "commands.hpp"
+#include "data_commands.hpp"
 #include "exit_status.hpp"
 #include "interrupt.hpp"
 #include "output.hpp"
@@ -27,7 +28,7 @@ struct Setup {
 };
 
 Result<Setup> set_up(const Arguments& arguments) {
-  Result<Scenario> scenario = load_scenario(arguments.scenario, arguments.overrides);
+  Result<Scenario> scenario = load_explicit_scenario(arguments);
   if (!scenario) {
     return scenario.failures();
   }

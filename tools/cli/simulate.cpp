@@ -1,5 +1,6 @@
 // stagecraft simulate: one schedule of a scenario, evaluated and described.
 #include "commands.hpp"
+#include "data_commands.hpp"
 #include "evaluate_run.hpp"
 #include "exit_status.hpp"
 #include "output.hpp"
@@ -12,6 +13,15 @@ int run_simulate(const Arguments& arguments) {
   const Result<Scenario> scenario = load_scenario(arguments.scenario, arguments.overrides);
   if (!scenario) {
     return fail(scenario.failures());
+  }
+  if (scenario->data) {
+    return simulate_data(arguments, *scenario);
+  }
+  if (!arguments.formation.empty() || !arguments.machine.out.empty()) {
+    return fail(
+        {bad_input("--formation and --out write how an iteration was planned, and this "
+                   "scenario brings no data",
+                   "expected a scenario with a section data")});
   }
   const Run run = evaluate_run(*scenario, arguments.schedule, Recut::kOpenOnly);
   const Diagnostics& problems = run.evaluation.problems;

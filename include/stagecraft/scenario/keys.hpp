@@ -18,6 +18,7 @@ enum class KeyType : std::uint8_t {
   kBytes,      ///< size; a bare number is bytes
   kBandwidth,  ///< bytes per second, e.g. 25GB/s; 200Gb/s counts bits
   kRatio,      ///< a number, kept in billionths
+  kTokens,     ///< a whole number of tokens; 48K is 49152
 };
 
 /// Along what a list under the key runs.

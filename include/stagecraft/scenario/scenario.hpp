@@ -13,6 +13,7 @@
 #include "stagecraft/execute/stage_model.hpp"
 #include "stagecraft/generators/generator.hpp"
 #include "stagecraft/plan/pipeline.hpp"
+#include "stagecraft/scenario/data_choices.hpp"
 #include "stagecraft/scenario/search_choices.hpp"
 #include "stagecraft/schedule/schedule.hpp"
 
@@ -69,6 +70,10 @@ struct Scenario {
   /// False if there are only `execute` and no durations: then all of them are 0 and nothing can be
   /// prepared.
   bool costs_given = true;
+
+  /// Of a scenario that brings data: then `schedule` names a strategy, the pipeline and its costs
+  /// follow for every iteration (data_scenario.hpp), and `costs_given` is false.
+  std::optional<DataChoices> data;
 
   ScheduleChoice schedule;
 

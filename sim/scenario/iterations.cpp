@@ -1,0 +1,189 @@
+// Iterations of a scenario that brings its data: sampled, planned, evaluated.
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "stagecraft/core/text.hpp"
+#include "stagecraft/scenario/data_scenario.hpp"
+#include "stagecraft/scenario/write.hpp"
+
+namespace stagecraft {
+namespace {
+
+constexpr std::int64_t kMostSequences = 1 << 20;
+
+/// Gives failures about the data the place of the section.
+Diagnostics at_data(const Scenario& scenario, Diagnostics failures) {
+  for (Diagnostic& failure : failures) {
+    if (failure.place.file.empty()) {
+      failure.place = scenario.data->place;
+      failure.source_line = scenario.data->source_line;
+    }
+  }
+  return failures;
+}
+
+}  // namespace
+
+elastic::StrategyInput strategy_input(const DataChoices& data, const data::GlobalBatch& batch,
+                                      const GeneratorOptions& options) {
+  return {batch, data.profile, data.layout, data.sampling.context, options};
+}
+
+const GeneratorOptions& strategy_options(const Scenario& scenario, std::string_view strategy) {
+  static const GeneratorOptions none;
+  return strategy == scenario.schedule.kind ? scenario.schedule.options : none;
+}
+
+Result<std::vector<data::GlobalBatch>> sample_batches(const Scenario& scenario, std::int32_t count,
+                                                      data::SkippedLines* skipped) {
+  const DataChoices& data = *scenario.data;
+  Result<data::BatchSampler> sampler = data::BatchSampler::open(data.lengths, data.sampling);
+  if (!sampler) {
+    return at_data(scenario, sampler.failures());
+  }
+  std::vector<data::GlobalBatch> batches;
+  while (static_cast<std::int32_t>(batches.size()) < count) {
+    Result<std::optional<data::GlobalBatch>> batch = sampler->next();
+    if (!batch) {
+      return at_data(scenario, batch.failures());
+    }
+    if (!*batch) {
+      break;
+    }
+    batches.push_back(std::move(**batch));
+  }
+  if (skipped != nullptr) {
+    *skipped = sampler->skipped();
+  }
+  if (batches.empty()) {
+    return at_data(scenario,
+                   {bad_input(fmt::format("the data have no whole global batch of {} sequences",
+                                          data.sampling.global_batch),
+                              "lower training.global_batch, or let data.epochs be 0")});
+  }
+  return batches;
+}
+
+Result<std::optional<data::GlobalBatch>> regime_batch(const Scenario& scenario, data::Tokens above,
+                                                      data::Tokens up_to, data::Tokens tokens) {
+  data::SamplingOptions options = scenario.data->sampling;
+  options.shortest = above + 1;
+  options.longest = up_to;
+  options.global_batch = 1;
+  options.shuffle_window = 0;
+  Result<data::BatchSampler> sampler = data::BatchSampler::open(scenario.data->lengths, options);
+  if (!sampler) {
+    return std::optional<data::GlobalBatch>{};  // none of these lengths
+  }
+  data::GlobalBatch all;
+  data::Tokens sum = 0;
+  while (static_cast<std::int64_t>(all.sequences.size()) < kMostSequences &&
+         (sum == 0 || sum < tokens)) {
+    const Result<std::optional<data::GlobalBatch>> one = sampler->next();
+    if (!one || !*one) {
+      break;
+    }
+    all.sequences.insert(all.sequences.end(), (*one)->sequences.begin(), (*one)->sequences.end());
+    sum += (*one)->tokens();
+  }
+  if (all.sequences.empty()) {
+    return std::optional<data::GlobalBatch>{};
+  }
+  return std::optional(std::move(all));
+}
+
+Result<IterationRun> run_iteration(const Scenario& scenario, std::string_view strategy,
+                                   const data::GlobalBatch& batch) {
+  const GeneratorOptions& options = strategy_options(scenario, strategy);
+  const elastic::StrategyInput input = strategy_input(*scenario.data, batch, options);
+  IterationRun run;
+  Result<elastic::IterationPlan> plan = elastic::plan_iteration(strategy, input);
+  if (!plan) {
+    const bool impossible = std::all_of(
+        plan.failures().begin(), plan.failures().end(),
+        [](const Diagnostic& failure) { return failure.kind == FailureKind::kInfeasible; });
+    if (!impossible) {
+      Diagnostics failures = plan.failures();
+      for (Diagnostic& failure : failures) {
+        if (failure.place.file.empty()) {
+          failure.place = scenario.schedule.place;
+          failure.source_line = scenario.schedule.source_line;
+        }
+      }
+      return failures;
+    }
+    run.plan.strategy = strategy;
+    run.result.strategy = strategy;
+    run.result.tokens = batch.tokens();
+    run.result.problems = plan.failures();
+    return run;
+  }
+  run.plan = std::move(plan).value();
+  run.result = elastic::evaluate_iteration(run.plan, input);
+  return run;
+}
+
+std::string write_iteration(const Scenario& scenario, const elastic::IterationPlan& plan,
+                            std::string_view comment) {
+  const elastic::PipelinedPlan& pipelined = *plan.pipelined;
+  PreparedRun run;
+  run.scenario = fmt::format("{}, {}", scenario.name, plan.strategy);
+  run.schedule = plan.strategy;
+  run.pipeline = pipelined.pipeline.pipeline;
+  run.costs = pipelined.pipeline.costs;
+  search::Instance instance;
+  instance.pipeline = run.pipeline;
+  instance.costs = run.costs;
+  return write_plan(run.scenario, instance, pipelined.schedule, nullptr, std::nullopt, comment);
+}
+
+Result<data::GlobalBatch> chosen_batch(const Scenario& scenario, data::SkippedLines* skipped) {
+  const std::int32_t wanted = scenario.data->iteration;
+  Result<std::vector<data::GlobalBatch>> batches = sample_batches(scenario, wanted + 1, skipped);
+  if (!batches) {
+    return batches.failures();
+  }
+  if (static_cast<std::int32_t>(batches->size()) <= wanted) {
+    return at_data(scenario,
+                   {bad_input(fmt::format("'data.iteration' is {}, and the data end after "
+                                          "{} global batches",
+                                          wanted, batches->size()))});
+  }
+  return std::move(batches->back());
+}
+
+Result<Scenario> explicit_iteration(const Scenario& scenario, std::string_view strategy) {
+  const std::string name(strategy.empty() ? std::string_view(scenario.schedule.kind) : strategy);
+  const Result<data::GlobalBatch> batch = chosen_batch(scenario, nullptr);
+  if (!batch) {
+    return batch.failures();
+  }
+  const Result<IterationRun> run = run_iteration(scenario, name, *batch);
+  if (!run) {
+    return run.failures();
+  }
+  if (!run->result.feasible) {
+    return run->result.problems;
+  }
+  if (!run->plan.pipelined) {
+    return at_data(
+        scenario,
+        {bad_input(fmt::format("strategy {} has no pipeline, so there is no order of ops", name),
+                   "choose one with a pipeline, e.g. schedule: elastic")});
+  }
+  return read_scenario(write_iteration(scenario, run->plan), scenario.file);
+}
+
+Diagnostic unknown_strategy(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const elastic::StrategyInfo& info : elastic::strategies()) {
+    names.push_back(info.name);
+  }
+  const std::string_view near = nearest_name(name, names);
+  return bad_input(
+      fmt::format("unknown strategy '{}', expected one of: {}", name, join(names, " ")),
+      near.empty() ? "" : fmt::format("did you mean '{}'?", near));
+}
+
+}  // namespace stagecraft
