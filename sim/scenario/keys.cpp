@@ -7,6 +7,7 @@
 #include "key_tables.hpp"
 #include "stagecraft/core/units.hpp"
 #include "stagecraft/generators/generator.hpp"
+#include "stagecraft/search/elastic.hpp"
 #include "stagecraft/search/schedules.hpp"
 
 namespace stagecraft {
@@ -141,6 +142,15 @@ std::string keys_reference() {
       "\n## options of schedules, beside schedule.kind\n\n"
       "| key | value | default | meaning |\n|---|---|---|---|\n";
   for (const GeneratorInfo& info : search::schedules()) {
+    for (const OptionSpec& option : info.options) {
+      page += table_row(fmt::format("schedule.{}", option.name), option.range, option.default_value,
+                        fmt::format("{}: {}", info.name, option.help));
+    }
+  }
+  page +=
+      "\n## options of strategies, beside schedule.kind in a scenario with data\n\n"
+      "| key | value | default | meaning |\n|---|---|---|---|\n";
+  for (const elastic::StrategyInfo& info : elastic::strategies()) {
     for (const OptionSpec& option : info.options) {
       page += table_row(fmt::format("schedule.{}", option.name), option.range, option.default_value,
                         fmt::format("{}: {}", info.name, option.help));

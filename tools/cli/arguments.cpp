@@ -195,12 +195,15 @@ void add_calibrate(Parser& parser) {
 
 void add_list(Parser& parser) {
   Arguments& arguments = parser.arguments;
-  CLI::App& command =
-      *parser.app.add_subcommand("list", "what there is: schedules, keys, search methods");
+  CLI::App& command = *parser.app.add_subcommand(
+      "list", "what there is: schedules, keys, search methods, strategies, profiles");
   command
-      .add_option("TOPIC", arguments.topic, "schedules, keys of a scenario file, or search methods")
+      .add_option("TOPIC", arguments.topic,
+                  "schedules, keys of a scenario file, search methods, strategies for data, or "
+                  "cost profiles")
       ->required();
-  command.add_option("NAME", arguments.names, "only these schedules or methods, with all details");
+  command.add_option("NAME", arguments.names,
+                     "only these schedules, methods or strategies, with all details");
   command.callback([&arguments] { arguments.command = Command::kList; });
 }
 
