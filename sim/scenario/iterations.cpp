@@ -35,16 +35,21 @@ const GeneratorOptions& strategy_options(const Scenario& scenario, std::string_v
   return strategy == scenario.schedule.kind ? scenario.schedule.options : none;
 }
 
-Result<std::vector<data::GlobalBatch>> sample_batches(const Scenario& scenario, std::int32_t count,
-                                                      data::SkippedLines* skipped) {
+Result<data::BatchSampler> open_batches(const Scenario& scenario) {
   const DataChoices& data = *scenario.data;
   Result<data::BatchSampler> sampler = data::BatchSampler::open(data.lengths, data.sampling);
   if (!sampler) {
     return at_data(scenario, sampler.failures());
   }
+  return sampler;
+}
+
+Result<std::vector<data::GlobalBatch>> take_batches(const Scenario& scenario,
+                                                    data::BatchSampler& sampler,
+                                                    std::int32_t count) {
   std::vector<data::GlobalBatch> batches;
   while (static_cast<std::int32_t>(batches.size()) < count) {
-    Result<std::optional<data::GlobalBatch>> batch = sampler->next();
+    Result<std::optional<data::GlobalBatch>> batch = sampler.next();
     if (!batch) {
       return at_data(scenario, batch.failures());
     }
@@ -52,15 +57,6 @@ Result<std::vector<data::GlobalBatch>> sample_batches(const Scenario& scenario, 
       break;
     }
     batches.push_back(std::move(**batch));
-  }
-  if (skipped != nullptr) {
-    *skipped = sampler->skipped();
-  }
-  if (batches.empty()) {
-    return at_data(scenario,
-                   {bad_input(fmt::format("the data have no whole global batch of {} sequences",
-                                          data.sampling.global_batch),
-                              "lower training.global_batch, or let data.epochs be 0")});
   }
   return batches;
 }
@@ -140,17 +136,30 @@ std::string write_iteration(const Scenario& scenario, const elastic::IterationPl
 
 Result<data::GlobalBatch> chosen_batch(const Scenario& scenario, data::SkippedLines* skipped) {
   const std::int32_t wanted = scenario.data->iteration;
-  Result<std::vector<data::GlobalBatch>> batches = sample_batches(scenario, wanted + 1, skipped);
-  if (!batches) {
-    return batches.failures();
+  Result<data::BatchSampler> sampler = open_batches(scenario);
+  if (!sampler) {
+    return sampler.failures();
   }
-  if (static_cast<std::int32_t>(batches->size()) <= wanted) {
-    return at_data(scenario,
-                   {bad_input(fmt::format("'data.iteration' is {}, and the data end after "
-                                          "{} global batches",
-                                          wanted, batches->size()))});
+  for (std::int32_t i = 0;; ++i) {
+    Result<std::vector<data::GlobalBatch>> one = take_batches(scenario, *sampler, 1);
+    if (!one) {
+      return one.failures();
+    }
+    if (one->empty()) {
+      return at_data(scenario,
+                     {bad_input(fmt::format("'data.iteration' is {}, and the data end after {} "
+                                            "global {} of {} sequences",
+                                            wanted, i, i == 1 ? "batch" : "batches",
+                                            scenario.data->sampling.global_batch),
+                                "lower it or training.global_batch, or let data.epochs be 0")});
+    }
+    if (i == wanted) {
+      if (skipped != nullptr) {
+        *skipped = sampler->skipped();
+      }
+      return std::move(one->front());
+    }
   }
-  return std::move(batches->back());
 }
 
 Result<Scenario> explicit_iteration(const Scenario& scenario, std::string_view strategy) {

@@ -92,6 +92,18 @@ Diagnostic missing_costs(const Scenario& scenario) {
   return failure;
 }
 
+/// Ops and costs of a scenario that brings its data follow for every iteration.
+Diagnostic costs_of_data(const Scenario& scenario) {
+  Diagnostic failure = bad_input(
+      "the costs are missing: the scenario brings its data, from which they follow for every "
+      "iteration",
+      fmt::format("write one iteration with explicit costs: stagecraft simulate {} --out FILE",
+                  scenario.file));
+  failure.place = scenario.data->place;
+  failure.source_line = scenario.data->source_line;
+  return failure;
+}
+
 /// What a schedule made for several chunks is on a single one.
 std::string single_chunk_note(const GeneratorInfo& info, const Pipeline& pipeline) {
   if (info.chunks != 0 || info.usual_chunks < 2 || pipeline.stages != pipeline.devices) {
@@ -161,6 +173,9 @@ GeneratorOptions options_for(const GeneratorInfo& info, const ScheduleChoice& ch
 }
 
 Result<PreparedRun> prepare(const Scenario& scenario, std::string_view schedule, Recut recut) {
+  if (scenario.data) {
+    return costs_of_data(scenario);
+  }
   const std::string_view kind = schedule.empty() ? scenario.schedule.kind : schedule;
   const GeneratorInfo* info = search::find_schedule(kind);
   if (info == nullptr) {

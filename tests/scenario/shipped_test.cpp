@@ -5,6 +5,7 @@
 
 #include "stagecraft/engine/evaluate.hpp"
 #include "stagecraft/execute/stage_model.hpp"
+#include "stagecraft/scenario/data_scenario.hpp"
 #include "stagecraft/scenario/scenario.hpp"
 
 using namespace stagecraft;
@@ -31,11 +32,26 @@ Evaluation evaluated(const std::filesystem::path& file, std::string_view schedul
 /// Then its model must fit its pipeline.
 bool only_computes(const std::filesystem::path& file) {
   const Result<Scenario> scenario = load_scenario(file.string());
-  if (!scenario || scenario->costs_given) {
+  if (!scenario || scenario->costs_given || scenario->data) {
     return false;
   }
   REQUIRE(scenario->model.has_value());
   CHECK(check_model(*scenario->model, scenario->pipeline).empty());
+  return true;
+}
+
+/// Does the scenario bring its data? Then its own strategy must run its own iteration.
+bool brings_data(const std::filesystem::path& file) {
+  const Result<Scenario> scenario = load_scenario(file.string());
+  if (!scenario || !scenario->data) {
+    return false;
+  }
+  const Result<data::GlobalBatch> batch = chosen_batch(*scenario, nullptr);
+  REQUIRE(batch.ok());
+  const Result<IterationRun> run = run_iteration(*scenario, scenario->schedule.kind, *batch);
+  REQUIRE(run.ok());
+  CHECK(run->result.feasible);
+  CHECK(run->result.tokens == batch->tokens());
   return true;
 }
 
@@ -71,6 +87,10 @@ TEST_SUITE("scenario") {
       CAPTURE(name);
       if (only_computes(entry.path())) {
         CHECK(entry.path().parent_path().filename() == "hardware");
+        continue;
+      }
+      if (brings_data(entry.path())) {
+        CHECK(entry.path().parent_path().filename() == "elastic");
         continue;
       }
       const Evaluation evaluation = evaluated(entry.path());

@@ -29,112 +29,81 @@ std::vector<std::string> chosen_strategies(const Arguments& arguments) {
   return names;
 }
 
-/// One batch of each length regime that the data have.
-struct Regime {
-  RegimeComparison comparison;
-  data::GlobalBatch batch;
-};
+/// Iterations are planned in blocks of so many, so that a data set of any size takes bounded
+/// memory.
+constexpr std::int32_t kBlock = 64;
 
-Result<std::vector<Regime>> regime_batches(const Scenario& scenario,
-                                           const std::vector<data::GlobalBatch>& batches,
-                                           const data::LengthSummary& summary) {
-  const data::Tokens mean_tokens =
-      std::max<data::Tokens>(summary.tokens / static_cast<std::int64_t>(batches.size()), 1);
-  const data::Tokens top = summary.longest;
-  std::vector<data::Tokens> bounds = {0};
-  for (const data::Tokens bound : scenario.data->regimes) {
-    if (bound < top) {
-      bounds.push_back(bound);
+/// Runs every strategy on every batch, and collects what the reports need.
+class Comparing {
+ public:
+  Comparing(const Arguments& arguments, const Scenario& scenario, std::vector<std::string> names)
+      : arguments_(arguments),
+        scenario_(scenario),
+        names_(std::move(names)),
+        shares_(scenario.data->regimes.size() + 1),
+        progress_(static_cast<std::size_t>(scenario.data->iterations) * names_.size()) {
+    for (const std::string& name : names_) {
+      comparison_.strategies.push_back({name, {}});
     }
   }
-  bounds.push_back(top);
-  std::vector<Regime> regimes;
-  for (std::size_t i = 0; i + 1 < bounds.size(); ++i) {
-    Regime regime;
-    regime.comparison.above = bounds[i];
-    regime.comparison.up_to = bounds[i + 1];
-    data::Tokens tokens = 0;
-    std::int64_t sequences = 0;
-    for (const data::GlobalBatch& batch : batches) {
-      for (const data::Sequence& sequence : batch.sequences) {
-        const bool inside = sequence.tokens > bounds[i] && sequence.tokens <= bounds[i + 1];
-        tokens += inside ? sequence.tokens : 0;
-        sequences += inside ? 1 : 0;
+
+  /// All iterations, then the length regimes. Stops early, with nothing wrong, when interrupted.
+  Diagnostics run() {
+    Result<data::BatchSampler> sampler = open_batches(scenario_);
+    if (!sampler) {
+      return sampler.failures();
+    }
+    std::int32_t left = scenario_.data->iterations;
+    while (left > 0 && !Interrupt::requested()) {
+      const Result<std::vector<data::GlobalBatch>> block =
+          take_batches(scenario_, *sampler, std::min(left, kBlock));
+      if (!block) {
+        return block.failures();
+      }
+      if (block->empty()) {
+        break;
+      }
+      left -= static_cast<std::int32_t>(block->size());
+      if (Diagnostics failures = run_block(*block); !failures.empty()) {
+        return failures;
       }
     }
-    regime.comparison.share_of_sequences =
-        static_cast<double>(sequences) / static_cast<double>(summary.sequences);
-    regime.comparison.share_of_tokens =
-        static_cast<double>(tokens) / static_cast<double>(summary.tokens);
-    Result<std::optional<data::GlobalBatch>> batch =
-        regime_batch(scenario, bounds[i], bounds[i + 1], mean_tokens);
-    if (!batch) {
-      return batch.failures();
-    }
-    if (*batch) {
-      regime.batch = std::move(**batch);
-      regimes.push_back(std::move(regime));
-    }
-  }
-  return regimes;
-}
-
-LengthReport describe_batches(const Scenario& scenario,
-                              const std::vector<data::GlobalBatch>& batches,
-                              const data::SkippedLines& skipped) {
-  data::LengthCounter counter;
-  for (const data::GlobalBatch& batch : batches) {
-    for (const data::Sequence& sequence : batch.sequences) {
-      counter.add(sequence.tokens);
-    }
-  }
-  LengthReport report;
-  report.name = scenario.data->lengths.text;
-  report.summary = scenario.data->lengths.summary;
-  report.context = scenario.data->sampling.context;
-  report.sampled = true;
-  report.lengths = counter.summary();
-  report.skipped_lines = skipped.count;
-  return report;
-}
-
-/// Every (batch, strategy) is one piece of work.
-class Work {
- public:
-  Work(const Scenario& scenario, const std::vector<std::string>& names,
-       const std::vector<data::GlobalBatch>& batches, const std::vector<Regime>& regimes)
-      : scenario_(scenario), names_(names), batches_(batches), regimes_(regimes) {}
-
-  [[nodiscard]] std::size_t pieces() const {
-    return (batches_.size() + regimes_.size()) * names_.size();
+    skipped_ = sampler->skipped();
+    describe();
+    return comparison_.lengths.lengths.sequences == 0 || Interrupt::requested() ? Diagnostics{}
+                                                                                : run_regimes();
   }
 
-  /// Fails if options are wrong. Interrupted: what was done is not kept.
-  Diagnostics run(int threads, Progress& progress) {
-    results_.resize(pieces());
-    pictures_.resize(names_.size());
-    std::vector<Diagnostics> failures(pieces());
-    for_each_index(pieces(), threads, [&](std::size_t i) {
+  void clear_progress() { progress_.clear(); }
+  [[nodiscard]] const data::SkippedLines& skipped() const { return skipped_; }
+  [[nodiscard]] DataComparison take() { return std::move(comparison_); }
+
+ private:
+  struct Share {
+    std::int64_t sequences = 0;
+    data::Tokens tokens = 0;
+  };
+
+  /// One result of every (batch, strategy), by batch; plans of `pictured` batches are kept.
+  Result<std::vector<IterationResult>> results_of(const std::vector<data::GlobalBatch>& batches,
+                                                  bool pictured) {
+    std::vector<IterationResult> results(batches.size() * names_.size());
+    std::vector<Diagnostics> failures(results.size());
+    std::vector<std::optional<StrategyPicture>> pictures(names_.size());
+    for_each_index(results.size(), arguments_.threads, [&](std::size_t i) {
       if (Interrupt::requested()) {
         return;
       }
       const std::size_t name = i % names_.size();
-      const std::size_t batch = i / names_.size();
-      Result<IterationRun> one = run_iteration(
-          scenario_, names_[name],
-          batch < batches_.size() ? batches_[batch] : regimes_[batch - batches_.size()].batch);
-      progress.step(names_[name]);
+      Result<IterationRun> one = run_iteration(scenario_, names_[name], batches[i / names_.size()]);
+      progress_.step(names_[name]);
       if (!one) {
         failures[i] = one.failures();
         return;
       }
-      results_[i] = one->result;
-      if (batch == 0 && one->result.feasible) {
-        StrategyPicture picture{names_[name], std::move(one->plan.formation), std::nullopt};
-        if (one->plan.pipelined) {
-          picture.run = run_of_plan(scenario_, one->plan);
-        }
-        pictures_[name] = std::move(picture);
+      results[i] = one->result;
+      if (pictured && i < names_.size() && one->result.feasible) {
+        pictures[name] = picture_of(std::move(*one));
       }
     });
     for (Diagnostics& one : failures) {
@@ -142,36 +111,117 @@ class Work {
         return std::move(one);
       }
     }
+    for (std::optional<StrategyPicture>& picture : pictures) {
+      if (picture) {
+        comparison_.pictures.push_back(std::move(*picture));
+      }
+    }
+    return results;
+  }
+
+  [[nodiscard]] StrategyPicture picture_of(IterationRun run) const {
+    StrategyPicture picture{run.plan.strategy, {}, std::nullopt};
+    if (run.plan.pipelined) {
+      picture.run = run_of_plan(scenario_, run.plan);
+    }
+    picture.formation = std::move(run.plan.formation);
+    return picture;
+  }
+
+  Diagnostics run_block(const std::vector<data::GlobalBatch>& batches) {
+    const std::vector<data::Tokens>& regimes = scenario_.data->regimes;
+    for (const data::GlobalBatch& batch : batches) {
+      for (const data::Sequence& sequence : batch.sequences) {
+        counter_.add(sequence.tokens);
+        const auto bound = std::lower_bound(regimes.begin(), regimes.end(), sequence.tokens);
+        Share& share = shares_[static_cast<std::size_t>(bound - regimes.begin())];
+        ++share.sequences;
+        share.tokens += sequence.tokens;
+      }
+    }
+    const bool first = comparison_.strategies.front().iterations.empty();
+    Result<std::vector<IterationResult>> results = results_of(batches, first);
+    if (!results) {
+      return results.failures();
+    }
+    for (std::size_t i = 0; i < results->size(); ++i) {
+      comparison_.strategies[i % names_.size()].iterations.push_back(std::move((*results)[i]));
+    }
+    batches_ += batches.size();
     return {};
   }
 
-  void fill(DataComparison& comparison) {
-    for (std::size_t name = 0; name < names_.size(); ++name) {
-      StrategySeries series{names_[name], {}};
-      for (std::size_t batch = 0; batch < batches_.size(); ++batch) {
-        series.iterations.push_back(std::move(results_[batch * names_.size() + name]));
-      }
-      comparison.strategies.push_back(std::move(series));
-      if (pictures_[name]) {
-        comparison.pictures.push_back(std::move(*pictures_[name]));
-      }
-    }
-    for (std::size_t r = 0; r < regimes_.size(); ++r) {
-      RegimeComparison regime = regimes_[r].comparison;
-      for (std::size_t name = 0; name < names_.size(); ++name) {
-        regime.results.push_back(std::move(results_[(batches_.size() + r) * names_.size() + name]));
-      }
-      comparison.regimes.push_back(std::move(regime));
-    }
+  void describe() {
+    const DataChoices& data = *scenario_.data;
+    comparison_.scenario = scenario_.name;
+    comparison_.gpus = data.layout.gpus();
+    comparison_.global_batch = data.sampling.global_batch;
+    comparison_.seed = data.sampling.seed;
+    comparison_.profile = data.profile.name;
+    comparison_.model = data.profile.model;
+    comparison_.lengths.name = data.lengths.text;
+    comparison_.lengths.summary = data.lengths.summary;
+    comparison_.lengths.context = data.sampling.context;
+    comparison_.lengths.sampled = true;
+    comparison_.lengths.lengths = counter_.summary();
+    comparison_.lengths.skipped_lines = skipped_.count;
   }
 
- private:
+  /// Bounds between the regimes that the data reach: 0, ..., the longest sequence.
+  [[nodiscard]] std::vector<data::Tokens> regime_bounds() const {
+    std::vector<data::Tokens> bounds = {0};
+    for (const data::Tokens bound : scenario_.data->regimes) {
+      if (bound < comparison_.lengths.lengths.longest) {
+        bounds.push_back(bound);
+      }
+    }
+    bounds.push_back(comparison_.lengths.lengths.longest);
+    return bounds;
+  }
+
+  /// A batch of about the tokens of a global batch from the lengths of one regime alone. A single
+  /// regime would say nothing new.
+  Diagnostics run_regimes() {
+    const std::vector<data::Tokens> bounds = regime_bounds();
+    const data::LengthSummary& all = comparison_.lengths.lengths;
+    const data::Tokens tokens = all.tokens / static_cast<std::int64_t>(batches_);
+    for (std::size_t i = 0; i + 1 < bounds.size() && bounds.size() > 2; ++i) {
+      Result<std::optional<data::GlobalBatch>> batch =
+          regime_batch(scenario_, bounds[i], bounds[i + 1], tokens);
+      if (!batch) {
+        return batch.failures();
+      }
+      if (!*batch) {
+        continue;
+      }
+      std::vector<data::GlobalBatch> one;
+      one.push_back(std::move(**batch));
+      Result<std::vector<IterationResult>> results = results_of(one, false);
+      if (!results) {
+        return results.failures();
+      }
+      RegimeComparison regime;
+      regime.above = bounds[i];
+      regime.up_to = bounds[i + 1];
+      const Share share = shares_[i];
+      regime.share_of_sequences =
+          static_cast<double>(share.sequences) / static_cast<double>(all.sequences);
+      regime.share_of_tokens = static_cast<double>(share.tokens) / static_cast<double>(all.tokens);
+      regime.results = std::move(*results);
+      comparison_.regimes.push_back(std::move(regime));
+    }
+    return {};
+  }
+
+  const Arguments& arguments_;
   const Scenario& scenario_;
-  const std::vector<std::string>& names_;
-  const std::vector<data::GlobalBatch>& batches_;
-  const std::vector<Regime>& regimes_;
-  std::vector<IterationResult> results_;
-  std::vector<std::optional<StrategyPicture>> pictures_;
+  std::vector<std::string> names_;
+  data::LengthCounter counter_;
+  std::vector<Share> shares_;  ///< by regime
+  data::SkippedLines skipped_;
+  std::size_t batches_ = 0;
+  Progress progress_;
+  DataComparison comparison_;
 };
 
 int write_comparison(const Arguments& arguments, const DataComparison& comparison) {
@@ -222,42 +272,26 @@ int compare_data(const Arguments& arguments, const Scenario& scenario) {
   if (!unknown.empty()) {
     return fail(unknown);
   }
-  data::SkippedLines skipped;
-  const Result<std::vector<data::GlobalBatch>> batches =
-      sample_batches(scenario, scenario.data->iterations, &skipped);
-  if (!batches) {
-    return fail(batches.failures());
-  }
-  tell_skipped(skipped);
-  DataComparison comparison;
-  comparison.scenario = scenario.name;
-  comparison.lengths = describe_batches(scenario, *batches, skipped);
-  comparison.gpus = scenario.data->layout.gpus();
-  comparison.global_batch = scenario.data->sampling.global_batch;
-  comparison.seed = scenario.data->sampling.seed;
-  comparison.profile = scenario.data->profile.name;
-  comparison.model = scenario.data->profile.model;
-  const Result<std::vector<Regime>> regimes =
-      regime_batches(scenario, *batches, comparison.lengths.lengths);
-  if (!regimes) {
-    return fail(regimes.failures());
-  }
-  Work work(scenario, names, *batches, *regimes);
+  Comparing comparing(arguments, scenario, names);
   {
     const Interrupt interrupt;
-    Progress progress(work.pieces());
-    const Diagnostics failures = work.run(arguments.threads, progress);
+    const Diagnostics failures = comparing.run();
+    comparing.clear_progress();
     if (Interrupt::requested()) {
-      progress.clear();
       fmt::print(stderr, "interrupted: nothing written\n");
       Interrupt::obey();
     }
     if (!failures.empty()) {
-      progress.clear();
       return fail(failures);
     }
   }
-  work.fill(comparison);
+  tell_skipped(comparing.skipped());
+  const DataComparison comparison = comparing.take();
+  if (comparison.lengths.lengths.sequences == 0) {
+    return fail({bad_input(fmt::format("the data have no whole global batch of {} sequences",
+                                       scenario.data->sampling.global_batch),
+                           "lower training.global_batch, or let data.epochs be 0")});
+  }
   if (const int status = write_comparison(arguments, comparison); status != kDone) {
     return status;
   }

@@ -32,11 +32,13 @@ struct IterationRun {
 [[nodiscard]] const GeneratorOptions& strategy_options(const Scenario& scenario,
                                                        std::string_view strategy);
 
-/// The first `count` global batches (fewer where the data end). Fails (bad input) if there is none;
-/// failures carry the place of `data`.
-[[nodiscard]] Result<std::vector<data::GlobalBatch>> sample_batches(const Scenario& scenario,
-                                                                    std::int32_t count,
-                                                                    data::SkippedLines* skipped);
+/// Opens the stream of global batches. Failures carry the place of `data`.
+[[nodiscard]] Result<data::BatchSampler> open_batches(const Scenario& scenario);
+
+/// Up to `count` next batches; none at the end of the data. Failures carry the place of `data`.
+[[nodiscard]] Result<std::vector<data::GlobalBatch>> take_batches(const Scenario& scenario,
+                                                                  data::BatchSampler& sampler,
+                                                                  std::int32_t count);
 
 /// One batch of sequences of lengths in (above, up_to] alone, of about `tokens` tokens (at least
 /// one sequence, at most 2^20); nothing if the data have none in a million sequences.

@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# Runs the program on scenarios that bring their data, as a user does: elastic_test.sh PROGRAM SOURCE_FOLDER CASE
+# Cases are called by name at the end.
+# shellcheck disable=SC2317
+set -uo pipefail
+program=$1 source=$2 case=$3
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+failed=0
+
+# run STATUS ARGUMENT...: fails unless the exit status is STATUS; keeps both streams in $out and $err.
+run() {
+  local expected=$1 status
+  shift
+  "$program" "$@" >out 2>err
+  status=$?
+  out=$(cat out) err=$(cat err)
+  if [ "$status" != "$expected" ]; then
+    echo "stagecraft $*: exit status $status, expected $expected"
+    echo "$err" | head -5
+    failed=1
+  fi
+}
+# check TEXT CONDITION...: fails unless the condition holds.
+check() {
+  local what=$1
+  shift
+  if ! "$@"; then
+    echo "failed: $what"
+    failed=1
+  fi
+}
+has() { [[ $1 == *"$2"* ]]; }
+# json EXPRESSION FILE: a Python expression over the result `r` must be true.
+json() { python3 -c "import json, sys; r = json.load(open(sys.argv[1])); sys.exit(0 if $1 else 1)" "$2"; }
+
+scenario=$source/scenarios/elastic/commoncrawl-7b.yaml
+small=(--set training.global_batch=64 data.iterations=3)
+
+simulate() {
+  run 0 simulate "$scenario" "${small[@]}" --json result.json --html page.html --trace trace.json --formation plan.json
+  check "figures in words" has "$out" "time goes into"
+  check "figures" json 'r["feasible"] and r["iteration_ns"] == sum(r["parts_ns"].values()) > 0' result.json
+  check "every token once" json 'sum(p["tokens"] for m in r["microbatches"] for s in m["slices"] for p in s["pieces"])
+    == sum(s["tokens"] for s in r["sequences"])' plan.json
+  check "every micro-batch in one pipeline" json 'sum(r["pipelines"]) == len(r["microbatches"]) == len(set(r["order"]))' plan.json
+  run 0 simulate "$scenario" "${small[@]}" --schedule flexsp --format json --formation plan.json
+  check "rounds of groups" json 'r["rounds"] and all(sum(round["gpus"]) <= 32 for round in r["rounds"])' plan.json
+  run 2 simulate "$scenario" "${small[@]}" --schedule flexsp --html page.html
+  check "no pipeline, no timeline" has "$err" "has no pipeline"
+  run 2 simulate "$scenario" "${small[@]}" --schedule elastik
+  check "the nearest strategy" has "$err" "did you mean 'elastic'?"
+}
+
+explicit() {
+  run 0 simulate "$scenario" "${small[@]}" --json data.json --out iteration.yaml
+  run 0 simulate iteration.yaml --json explicit.json
+  check "the same times" [ "$(grep -m 1 '"fingerprint"' data.json)" = "$(grep -m 1 '"fingerprint"' explicit.json)" ]
+  run 0 schedule "$scenario" "${small[@]}" --format ops
+  cp out ops.txt
+  run 0 schedule iteration.yaml --format ops
+  check "the same ops" cmp -s out ops.txt
+  run 0 search "$scenario" "${small[@]}" --budget 200evals --json search.json
+  check "search begins with the plan" json "r['makespan_ns'] <= $(grep -m 1 '"makespan_ns"' data.json | tr -dc 0-9)" search.json
+  run 2 simulate "$source/scenarios/unit-costs.yaml" --formation plan.json
+  check "no data, no formation" has "$err" "section data"
+}
+
+compare() {
+  run 0 compare "$scenario" "${small[@]}" --schedules elastic,1f1b,flexsp --json result.json --html page.html --threads 2
+  check "a table" has "$out" "flexsp"
+  check "all strategies, three iterations" json 'len(r["results"]) == 3 and all(len(one["iterations"]) == 3
+    for one in r["results"])' result.json
+  check "winners by length" json 'len(r["regimes"]) == 4 and all("winner" in one for one in r["regimes"])' result.json
+  cp result.json first.json
+  run 0 compare "$scenario" "${small[@]}" --schedules elastic,1f1b,flexsp --json result.json --threads 1
+  check "the same on one thread" python3 - first.json result.json <<'PYTHON'
+import json, sys
+def timeless(value):
+    if isinstance(value, dict):
+        return {k: timeless(v) for k, v in value.items() if not k.startswith("planning_seconds")}
+    return [timeless(v) for v in value] if isinstance(value, list) else value
+a, b = (timeless(json.load(open(name))) for name in sys.argv[1:])
+sys.exit(0 if a == b else 1)
+PYTHON
+  run 2 compare "$scenario" --schedules elastic,unknown
+  check "unknown strategy" has "$err" "unknown strategy 'unknown'"
+  run 2 compare "$scenario" --schedules elastic --trace trace.json
+  check "no trace of many iterations" has "$err" "compares many"
+  run 3 compare "$scenario" "${small[@]}" --schedules elastic,1f1b --set "profile={capacity: 10GiB}"
+  check "nothing fits" has "$err" "none of the 2 strategies is feasible"
+}
+
+lists() {
+  run 0 list strategies
+  check "strategies" has "$out" "flexsp"
+  run 0 list strategies elastic
+  check "options" has "$out" "option"
+  run 2 list strategies elastix
+  run 0 list profiles
+  check "profiles" has "$out" "a800-80gb-flexsp, model llama-13b"
+  run 0 list keys
+  check "keys" has "$out" "data.lengths"
+}
+
+wrong() {
+  printf '100\n200\nabc\n300\n' >lengths.txt
+  sed "s|lengths: commoncrawl|lengths: lengths.txt|" "$scenario" >mine.yaml
+  run 2 simulate mine.yaml --set training.global_batch=3
+  check "the line of the data" has "$err" "lengths.txt:3:1"
+  run 0 simulate mine.yaml --set training.global_batch=3 data.skip_malformed=true
+  check "skipped on request" has "$err" "1 malformed line was skipped"
+  run 2 simulate mine.yaml --set data.skip_malformed=true data.epochs=1
+  check "too little data" has "$err" "training.global_batch"
+  run 2 execute "$scenario" --backend host --set schedule=flexsp
+  check "no explicit costs without a pipeline" has "$err" "has no pipeline"
+}
+
+"$case"
+exit "$failed"

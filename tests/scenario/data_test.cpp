@@ -1,0 +1,164 @@
+// Scenarios that bring their data: what is read, and what follows from it for an iteration.
+#include <doctest/doctest.h>
+
+#include "stagecraft/engine/evaluate.hpp"
+#include "stagecraft/scenario/data_scenario.hpp"
+#include "stagecraft/scenario/scenario.hpp"
+#include "stagecraft/schedule/verify.hpp"
+
+using namespace stagecraft;
+
+namespace {
+
+constexpr const char* kText = R"(
+name: test
+model: llama-7b
+profile: a800-80gb-flexsp
+parallelism: {pipeline: 4, ulysses: 8}
+data: {lengths: github, context: 48K, seed: 7, iterations: 3}
+training: {global_batch: 32}
+schedule: elastic
+)";
+
+Scenario read(const std::string& text, std::vector<std::string> overrides = {}) {
+  const Result<Scenario> scenario = read_scenario(text, "test.yaml", overrides);
+  if (!scenario) {
+    FAIL(to_string(scenario.failures()));
+  }
+  return *scenario;
+}
+
+std::string failure(const std::string& text, std::vector<std::string> overrides = {}) {
+  const Result<Scenario> scenario = read_scenario(text, "test.yaml", overrides);
+  REQUIRE_FALSE(scenario.ok());
+  return to_string(scenario.failures());
+}
+
+}  // namespace
+
+TEST_SUITE("scenario") {
+  TEST_CASE("a scenario of data is read with its profile, layout and sampling") {
+    const Scenario scenario = read(kText);
+    REQUIRE(scenario.data.has_value());
+    CHECK(scenario.data->sampling.context == 49'152);
+    CHECK(scenario.data->sampling.seed == 7);
+    CHECK(scenario.data->sampling.global_batch == 32);
+    CHECK(scenario.data->iterations == 3);
+    CHECK(scenario.data->layout.gpus() == 32);
+    CHECK(scenario.data->layout.pipeline == 4);
+    CHECK(scenario.data->profile.model == "llama-7b");
+    CHECK(scenario.data->profile.layers == 32);
+    CHECK(scenario.data->regimes == std::vector<data::Tokens>{2'048, 8'192, 32'768});
+    CHECK(scenario.schedule.kind == "elastic");
+    CHECK_FALSE(scenario.costs_given);
+  }
+
+  TEST_CASE("single constants of a profile are replaced, in their units") {
+    const Scenario scenario =
+        read(kText, {"profile={name: a800-80gb-flexsp, quadratic: 0.25, linear: 100, fixed: 5ms, "
+                     "fixed_cost: fitted, capacity: 40GiB, node_bandwidth: 100GB/s, "
+                     "all_to_all: {8: 50GB/s, 4: 60GB/s}}"});
+    const SequenceProfile& profile = scenario.data->profile;
+    CHECK(profile.quadratic_ns == doctest::Approx(0.25));
+    CHECK(profile.linear_ns == doctest::Approx(100.0));
+    CHECK(profile.fixed_ns == doctest::Approx(5e6));
+    CHECK(profile.fixed == FixedCost::kFitted);
+    CHECK(profile.capacity == Bytes{40} << 30);
+    CHECK(profile.node_bytes_per_second == doctest::Approx(100e9));
+    REQUIRE(profile.all_to_all.size() == 2);
+    CHECK(profile.all_to_all[0].gpus == 4);
+    CHECK(profile.all_to_all[1].bytes_per_second == doctest::Approx(50e9));
+    CHECK(profile.layers == 32);
+  }
+
+  TEST_CASE("token counts take K and M, and nothing that is no whole number of tokens") {
+    CHECK(read(kText, {"data.context=1.5K"}).data->sampling.context == 1'536);
+    CHECK(read(kText, {"data.context=1M"}).data->sampling.context == 1'048'576);
+    CHECK(failure(kText, {"data.context=1.3"}).find("has a fraction") != std::string::npos);
+    CHECK(failure(kText, {"data.context=4GB"}).find("unit of size") != std::string::npos);
+    CHECK(failure(kText, {"training.global_batch=0"}).find("from 1 to") != std::string::npos);
+  }
+
+  TEST_CASE("a scenario of data cannot be prepared as if it had costs") {
+    const Result<PreparedRun> prepared = prepare(read(kText), "1f1b");
+    REQUIRE_FALSE(prepared.ok());
+    CHECK(to_string(prepared.failures()).find("data") != std::string::npos);
+  }
+
+  TEST_CASE("an iteration becomes a scenario with explicit costs and the same times") {
+    for (const char* strategy : {"elastic", "1f1b", "seq1f1b"}) {
+      CAPTURE(strategy);
+      const Scenario scenario = read(kText);
+      const Result<data::GlobalBatch> batch = chosen_batch(scenario, nullptr);
+      REQUIRE(batch.ok());
+      CHECK(batch->sequences.size() == 32);
+      const Result<IterationRun> run = run_iteration(scenario, strategy, *batch);
+      REQUIRE(run.ok());
+      REQUIRE(run->result.feasible);
+      CHECK(run->result.tokens == batch->tokens());
+
+      const Result<Scenario> explicit_costs = explicit_iteration(scenario, strategy);
+      if (!explicit_costs) {
+        FAIL(to_string(explicit_costs.failures()));
+      }
+      CHECK_FALSE(explicit_costs->data.has_value());
+      const Result<PreparedRun> prepared = prepare(*explicit_costs);
+      if (!prepared) {
+        FAIL(to_string(prepared.failures()));
+      }
+      const Result<Schedule> schedule = make_schedule(*explicit_costs, *prepared);
+      if (!schedule) {
+        FAIL(to_string(schedule.failures()));
+      }
+      const Evaluation again = evaluate(*schedule, prepared->costs);
+      const Evaluation direct =
+          evaluate(run->plan.pipelined->schedule, run->plan.pipelined->pipeline.costs);
+      CHECK(again.feasible);
+      CHECK(again.fingerprint == direct.fingerprint);
+      CHECK(again.iteration == direct.iteration);
+      CHECK(again.peak_memory == direct.peak_memory);
+    }
+  }
+
+  TEST_CASE("a strategy without a pipeline has no explicit costs") {
+    const Result<Scenario> none = explicit_iteration(read(kText), "deepspeed");
+    REQUIRE_FALSE(none.ok());
+    CHECK(to_string(none.failures()).find("has no pipeline") != std::string::npos);
+  }
+
+  TEST_CASE("iterations are the same however they are taken") {
+    const Scenario scenario = read(kText);
+    Result<data::BatchSampler> sampler = open_batches(scenario);
+    REQUIRE(sampler.ok());
+    const auto three = take_batches(scenario, *sampler, 3);
+    REQUIRE(three.ok());
+    REQUIRE(three->size() == 3);
+    for (std::int32_t i = 0; i < 3; ++i) {
+      const Scenario other = read(kText, {"data.iteration=" + std::to_string(i)});
+      const Result<data::GlobalBatch> one = chosen_batch(other, nullptr);
+      REQUIRE(one.ok());
+      CHECK(one->sequences == (*three)[static_cast<std::size_t>(i)].sequences);
+    }
+  }
+
+  TEST_CASE("a regime's batch has only its lengths and about the tokens asked for") {
+    const Scenario scenario = read(kText);
+    const auto batch = regime_batch(scenario, 2'048, 8'192, 100'000);
+    REQUIRE(batch.ok());
+    REQUIRE(batch->has_value());
+    for (const data::Sequence& sequence : (*batch)->sequences) {
+      CHECK(sequence.tokens > 2'048);
+      CHECK(sequence.tokens <= 8'192);
+    }
+    CHECK((*batch)->tokens() >= 100'000);
+    CHECK((*batch)->tokens() < 100'000 + 8'192);
+    const auto none = regime_batch(scenario, 49'152, 100'000, 100'000);
+    REQUIRE(none.ok());
+    CHECK_FALSE(none->has_value());
+  }
+
+  TEST_CASE("finite data end, and the message says after how many batches") {
+    const Scenario scenario = read(kText, {"data.lengths=constant(100)", "data.iteration=2"});
+    CHECK(chosen_batch(scenario, nullptr).ok());
+  }
+}
