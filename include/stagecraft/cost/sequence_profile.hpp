@@ -82,6 +82,10 @@ struct SequenceProfile {
 [[nodiscard]] Result<SequenceProfile> find_sequence_profile(std::string_view name,
                                                             std::string_view model);
 
+/// What the profiles assume where the sources are silent, and what was re-derived: one paragraph
+/// per assumption, "topic: text", each a line of its own.
+[[nodiscard]] std::string_view sequence_profile_notes();
+
 /// Everything that is wrong with constants or layout (negative, not finite, stages above layers,
 /// degrees above what the all-to-all table knows, ...).
 [[nodiscard]] Diagnostics check_sequence_profile(const SequenceProfile& profile,
@@ -138,8 +142,8 @@ struct Checkpointing {
 };
 
 /// A pipeline of one stage per device over the micro-batches of a formation, and its costs:
-/// durations and memory by (stage, micro-batch, slice), transfers of boundaries (latency mode: the
-/// mean unit's bytes over the link plus its latency), resident memory and capacity. R of a unit
+/// durations and memory by (stage, micro-batch, slice), transfers by (boundary, micro-batch, slice)
+/// in latency mode, resident memory and capacity. Bytes are those of one GPU. R of a unit
 /// recomputes its layers of `checkpointing` (duration 0 and stage_input == forward where none are).
 struct SequencePipeline {
   Pipeline pipeline;
