@@ -62,7 +62,7 @@ std::span<const StrategyInfo> strategies() {
   // Initialised on first use: the infos live in other files.
   static const StrategyInfo all[] = {
       elastic_info(),  one_f_one_b_info(), seq1f1b_info(),   slimpipe_info(),
-      terapipe_info(), dynapipe_info(),    chunkflow_info(), best_info(),
+      terapipe_info(), dynapipe_info(),    chunkflow_info(),
   };
   return all;
 }
