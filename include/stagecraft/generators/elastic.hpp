@@ -94,8 +94,9 @@ void trim_checkpoints(const CheckpointProblem& problem, std::span<std::int32_t> 
                                   std::span<const std::int32_t> layers);
 
 /// Splits micro-batches (in order) into pipelines: dp[j] = min over i of dp[i] + delta + T_ckpt of
-/// the micro-batches i..j (formula 14). `delta` [M]: warm-up of a pipeline that begins with this
-/// micro-batch, ns.
+/// the micro-batches i..j (formula 14). `gap` holds for each T_ckpt and, again, for the choice of
+/// groups. T_ckpt is recompute_time of the trimmed plan. `delta` [M]: warm-up of a pipeline that
+/// begins with this micro-batch, ns.
 struct GroupPlan {
   bool feasible = false;
   std::vector<std::int32_t> sizes;
