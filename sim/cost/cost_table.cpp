@@ -1,5 +1,8 @@
 #include "stagecraft/cost/cost_table.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include "stagecraft/core/check.hpp"
 
 namespace stagecraft {
@@ -60,6 +63,54 @@ Time CostTable::latency(const Pipeline& pipeline, std::int32_t from_stage, std::
     return 0;
   }
   return transfer_latency[static_cast<std::size_t>(from_stage < to_stage ? from_stage : to_stage)];
+}
+
+Time CostTable::latency(const Pipeline& pipeline, std::int32_t from_stage, std::int32_t to_stage,
+                        const Unit& unit, Direction direction) const {
+  if (!transfers_by_unit) {
+    return latency(pipeline, from_stage, to_stage, direction);
+  }
+  if (pipeline.device(from_stage, direction) == pipeline.device(to_stage, direction)) {
+    return 0;
+  }
+  return unit_transfer_latency.at(std::min(from_stage, to_stage),
+                                  pipeline.global_microbatch(unit.microbatch, direction),
+                                  unit.slice);
+}
+
+Bytes CostTable::bytes(const Pipeline& pipeline, std::int32_t from_stage, std::int32_t to_stage,
+                       const Unit& unit, Direction direction) const {
+  if (!transfers_by_unit) {
+    return bytes(from_stage, to_stage);
+  }
+  return unit_transfer_bytes.at(std::min(from_stage, to_stage),
+                                pipeline.global_microbatch(unit.microbatch, direction), unit.slice);
+}
+
+namespace {
+
+// The least of every boundary over all units.
+std::vector<std::int64_t> least_by_boundary(const Pipeline& pipeline, const Grid& grid) {
+  std::vector<std::int64_t> least;
+  for (std::int32_t boundary = 0; boundary + 1 < pipeline.stages; ++boundary) {
+    least.push_back(grid.at(boundary, 0));
+    for (std::int32_t m = 0; m < pipeline.microbatches; ++m) {
+      for (std::int32_t slice = 0; slice < pipeline.slices_of(m); ++slice) {
+        least.back() = std::min(least.back(), grid.at(boundary, m, slice));
+      }
+    }
+  }
+  return least;
+}
+
+}  // namespace
+
+void set_transfers_by_unit(const Pipeline& pipeline, Grid latency, Grid bytes, CostTable& costs) {
+  costs.transfer_latency = least_by_boundary(pipeline, latency);
+  costs.transfer_bytes = least_by_boundary(pipeline, bytes);
+  costs.transfers_by_unit = pipeline.stages > 1;
+  costs.unit_transfer_latency = std::move(latency);
+  costs.unit_transfer_bytes = std::move(bytes);
 }
 
 CostTable uniform_costs(const Pipeline& pipeline, Time forward, Time backward_input,

@@ -28,7 +28,7 @@ class Arrivals {
   void for_each(OpIndex task, Visit&& visit) const {
     for (const TaskEdge edge : graph_.edges_of(task)) {
       const Time end = timeline_.end[edge.producer];
-      if (edge.boundary == 0) {
+      if (edge.crossing == 0) {
         visit(Arrival{edge.producer, end, end, end});
       } else if (latency_mode_) {
         visit(Arrival{edge.producer, end, end, end + graph_.latency(edge)});

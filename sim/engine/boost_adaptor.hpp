@@ -23,11 +23,11 @@ struct TaskGraphView {
   const TaskSuccessors* successors = nullptr;
 };
 
-/// From a task to one that waits for it. List orders have boundary 0.
+/// From a task to one that waits for it. List orders have crossing 0.
 struct TaskGraphEdge {
   OpIndex source = kNoOp;
   OpIndex target = kNoOp;
-  std::uint32_t boundary = 0;
+  std::uint32_t crossing = 0;
 
   friend bool operator==(const TaskGraphEdge&, const TaskGraphEdge&) = default;
 };
@@ -61,7 +61,7 @@ inline std::size_t in_degree(const TaskGraph& graph, OpIndex task) {
 inline TaskGraphEdge in_edge(const TaskGraph& graph, OpIndex task, std::size_t i) {
   const auto row = graph.edges_of(task);
   if (i < row.size()) {
-    return {row[i].producer, task, row[i].boundary};
+    return {row[i].producer, task, row[i].crossing};
   }
   const OpIndex compute = graph.compute_before(task);
   return {i == row.size() && compute != kNoOp ? compute : graph.copy_before(task), task, 0};
@@ -75,7 +75,7 @@ inline std::size_t out_degree(const TaskGraphView& view, OpIndex task) {
 inline TaskGraphEdge out_edge(const TaskGraphView& view, OpIndex task, std::size_t i) {
   const auto row = view.successors->of(task);
   if (i < row.size()) {
-    return {task, row[i].consumer, row[i].boundary};
+    return {task, row[i].consumer, row[i].crossing};
   }
   const OpIndex first = list_successors(*view.graph, task).first;
   return {task, first + static_cast<OpIndex>(i - row.size()), 0};

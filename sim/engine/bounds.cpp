@@ -94,7 +94,9 @@ class Bounds {
           &costs_.overlapped, &memory.forward, &memory.backward_input, &memory.backward_weight}) {
       constant = constant && grid->microbatch_stride == 0;
     }
-    return constant;
+    return constant &&
+           (!costs_.transfers_by_unit || (costs_.unit_transfer_latency.microbatch_stride == 0 &&
+                                          costs_.unit_transfer_bytes.microbatch_stride == 0));
   }
 
   void add_direction(Direction direction) {
@@ -112,6 +114,7 @@ class Bounds {
   void add_microbatch(std::int32_t local, Direction direction, std::int32_t count) {
     const std::int32_t m = pipeline_.global_microbatch(local, direction);
     slices_ = pipeline_.slices_of(m);
+    microbatch_ = local;
     measure(m);
     run_forward(direction);
     run_backward(direction);
@@ -131,28 +134,29 @@ class Bounds {
   [[nodiscard]] std::size_t at(std::int32_t stage, std::int32_t slice) const {
     return slot(stage * slices_ + slice);
   }
-  [[nodiscard]] Time latency(std::int32_t from, std::int32_t to, Direction direction) const {
-    const Time boundary = costs_.latency(pipeline_, from, to, direction);
+  // Of a slice of the micro-batch at hand.
+  [[nodiscard]] Time latency(std::int32_t from, std::int32_t to, std::int32_t slice,
+                             Direction direction) const {
+    const Unit unit{microbatch_, 0, static_cast<std::uint16_t>(slice)};
+    const Time boundary = costs_.latency(pipeline_, from, to, unit, direction);
     const std::int32_t sender = pipeline_.device(from, direction);
     const std::int32_t receiver = pipeline_.device(to, direction);
     if (sender == receiver || costs_.communication == Communication::kLatency ||
         costs_.network.links.empty()) {
       return boundary;
     }
-    return boundary + alone_on_links(sender, receiver, slot(std::min(from, to)));
+    return boundary +
+           alone_on_links(sender, receiver, costs_.bytes(pipeline_, from, to, unit, direction));
   }
 
   // What a transfer takes at least: all links idle but for it.
-  [[nodiscard]] Time alone_on_links(std::int32_t sender, std::int32_t receiver,
-                                    std::size_t boundary) const {
+  [[nodiscard]] Time alone_on_links(std::int32_t sender, std::int32_t receiver, Bytes bytes) const {
     Time latencies = 0;
     std::int64_t slowest = kLargestQuantity;
     for (const std::uint32_t link : costs_.network.route(sender, receiver)) {
       latencies += costs_.network.links[link].latency;
       slowest = std::min(slowest, costs_.network.links[link].bytes_per_second);
     }
-    const Bytes bytes =
-        boundary < costs_.transfer_bytes.size() ? costs_.transfer_bytes[boundary] : 0;
     return latencies + static_cast<Time>((Wide{bytes} * kSecond + slowest - 1) / slowest);
   }
 
@@ -193,9 +197,9 @@ class Bounds {
         Time rest = units_.whole[here] - units_.input[here];
         if (s > 0) {
           const std::size_t before = at(s - 1, q);
-          start = units_.start[before] + units_.forward[before] + latency(s - 1, s, direction);
+          start = units_.start[before] + units_.forward[before] + latency(s - 1, s, q, direction);
           rest = std::max(
-              rest, latency(s, s - 1, direction) + units_.input[before] + units_.rest[before]);
+              rest, latency(s, s - 1, q, direction) + units_.input[before] + units_.rest[before]);
         }
         if (q > 0) {
           const std::size_t before = at(s, q - 1);
@@ -215,8 +219,8 @@ class Bounds {
         const std::size_t here = at(s, q);
         Time between = 0;
         if (s + 1 < pipeline_.stages) {
-          between = latency(s, s + 1, direction) + units_.life[at(s + 1, q)] +
-                    latency(s + 1, s, direction);
+          between = latency(s, s + 1, q, direction) + units_.life[at(s + 1, q)] +
+                    latency(s + 1, s, q, direction);
         }
         if (q + 1 < slices_) {
           between = std::max(between, units_.life[at(s, q + 1)]);
@@ -333,6 +337,7 @@ class Bounds {
   Time cheapest_pair_ = 0;
   std::vector<DeviceFigures> devices_;
   Units units_;
+  std::int32_t microbatch_ = 0;  // at hand, within its direction
   std::int32_t slices_ = 1;
   Time chain_ = 0;
 };

@@ -33,7 +33,7 @@ Diagnostics check_links(const TaskGraph& graph, const CostTable& costs) {
   // Transfers between the same two devices follow each other; a boundary joins at most four pairs
   // (two ways, two directions). Twice: shares are rounded.
   const Wide pairs = std::min(Wide{graph.devices} * graph.devices,
-                              Wide{4} * static_cast<Wide>(graph.boundary_bytes.size()));
+                              Wide{4} * (1 + (graph.crossing_bytes.size() - 1) / graph.units));
   const Wide sharers = 2 * pairs;
   if (costs.communication != Communication::kLatency && !costs.network.links.empty()) {
     const Link& slowest = *std::min_element(
@@ -43,7 +43,7 @@ Diagnostics check_links(const TaskGraph& graph, const CostTable& costs) {
     Wide longest = 0;
     for (const TaskEdge edge : graph.edges) {
       const Wide alone =
-          Wide{graph.boundary_bytes[edge.boundary]} * kSecond / slowest.bytes_per_second;
+          Wide{graph.crossing_bytes[edge.crossing]} * kSecond / slowest.bytes_per_second;
       total += alone;
       longest = std::max(longest, alone);
     }

@@ -19,15 +19,15 @@ std::vector<P2pMessage> cross_device_messages(const Schedule& schedule, const Ta
     bool may_be_activation =
         graph.kind[op] == OpKind::kForward || graph.kind[op] == OpKind::kOverlapped;
     for (const TaskEdge edge : graph.edges_of(op)) {
-      if (edge.boundary == 0) {
+      if (edge.crossing == 0) {
         continue;
       }
       // An overlapped pair needs an activation and a gradient, in this order.
-      const bool activation =
-          may_be_activation && edge.boundary == op_of(graph, schedule, op).unit.stage;
+      const bool activation = may_be_activation && graph.boundary_of(edge.crossing) ==
+                                                       op_of(graph, schedule, op).unit.stage;
       may_be_activation = may_be_activation && !activation;
       messages.push_back({edge.producer, op, graph.device[edge.producer], graph.device[op],
-                          edge.boundary, !activation});
+                          edge.crossing, !activation});
     }
   }
   return messages;

@@ -172,7 +172,7 @@ void PolicyRunner::end_op(std::uint32_t task) {
   const std::int32_t slice = op.unit.slice;
   const std::int32_t m = pipeline_.global_microbatch(op.unit.microbatch, op.direction);
   const auto crossing = [&](std::int32_t to) {
-    return costs_.latency(pipeline_, stage, to, op.direction);
+    return costs_.latency(pipeline_, stage, to, op.unit, op.direction);
   };
   if (op.kind == OpKind::kForward) {
     if (stage + 1 < pipeline_.stages) {
@@ -298,10 +298,11 @@ Timeline PolicyRunner::timeline(const Schedule& schedule) const {
           const std::int32_t a = pipeline_.device(from, d);
           const std::int32_t b = pipeline_.device(to, d);
           if (a != b) {
+            const Unit& unit = crossing_unit(schedule.ops[op], from, to);
             result.transfers.push_back(
                 {producer, op, a, b, result.end[producer],
-                 result.end[producer] + costs_.latency(pipeline_, from, to, d),
-                 costs_.bytes(from, to)});
+                 result.end[producer] + costs_.latency(pipeline_, from, to, unit, d),
+                 costs_.bytes(pipeline_, from, to, unit, d)});
           }
         });
   }

@@ -19,7 +19,7 @@ bool implied_by_list(const TaskGraph& graph, OpIndex producer, OpIndex task) {
 bool fits_32_bits(const TaskGraph& graph) {
   const auto fits = [](Time t) { return t <= std::numeric_limits<std::uint32_t>::max(); };
   return std::all_of(graph.duration.begin(), graph.duration.end(), fits) &&
-         std::all_of(graph.boundary_latency.begin(), graph.boundary_latency.end(), fits);
+         std::all_of(graph.crossing_latency.begin(), graph.crossing_latency.end(), fits);
 }
 
 }  // namespace
@@ -162,7 +162,7 @@ std::vector<Transfer> list_transfers(const TaskGraph& graph, std::span<const Tim
   std::vector<Transfer> transfers;
   for (OpIndex task = 0; task < graph.size(); ++task) {
     for (const TaskEdge edge : graph.edges_of(task)) {
-      if (edge.boundary != 0) {
+      if (edge.crossing != 0) {
         Transfer transfer;
         transfer.producer = edge.producer;
         transfer.consumer = task;
@@ -170,7 +170,7 @@ std::vector<Transfer> list_transfers(const TaskGraph& graph, std::span<const Tim
         transfer.to_device = graph.device[task];
         transfer.start = end[edge.producer];
         transfer.end = transfer.start + graph.latency(edge);
-        transfer.bytes = graph.boundary_bytes[edge.boundary];
+        transfer.bytes = graph.crossing_bytes[edge.crossing];
         transfers.push_back(transfer);
       }
     }

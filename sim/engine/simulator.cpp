@@ -50,7 +50,7 @@ Simulator::Simulator(const Schedule& schedule, const TaskGraph& graph, const Cos
     for (const P2pMessage& message : program_.messages) {
       transfers_.push_back({message.producer, message.consumer, message.from_device,
                             message.to_device, kNever, kNever,
-                            graph.boundary_bytes[message.boundary]});
+                            graph.crossing_bytes[message.crossing]});
     }
   }
 }
@@ -250,7 +250,7 @@ void Simulator::post(const P2pStep& step) {
     if (message.sent && message.received) {
       message.matched = queue_.now();
       begin_transfer(member.message,
-                     graph_.boundary_latency[program_.messages[member.message].boundary]);
+                     graph_.crossing_latency[program_.messages[member.message].crossing]);
     }
   }
 }

@@ -13,7 +13,7 @@ constexpr std::uint32_t kCopyOwner = std::uint32_t{1} << 31U;
 
 void Simulator::deliver(OpIndex producer, TaskSuccessors::Edge edge) {
   const Time now = queue_.now();
-  if (edge.boundary == 0) {
+  if (edge.crossing == 0) {
     arrive(edge.consumer, producer, now);
     return;
   }
@@ -22,8 +22,8 @@ void Simulator::deliver(OpIndex producer, TaskSuccessors::Edge edge) {
   }
   const std::int32_t from = graph_.device[producer];
   const std::int32_t to = graph_.device[edge.consumer];
-  const Time latency = graph_.boundary_latency[edge.boundary];
-  const Bytes bytes = graph_.boundary_bytes[edge.boundary];
+  const Time latency = graph_.crossing_latency[edge.crossing];
+  const Bytes bytes = graph_.crossing_bytes[edge.crossing];
   if (mode_ == Communication::kLatency) {
     if (options_.transfers) {
       transfers_.push_back({producer, edge.consumer, from, to, now, now + latency, bytes});

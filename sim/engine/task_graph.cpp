@@ -1,5 +1,6 @@
 #include "stagecraft/engine/task_graph.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 
@@ -162,14 +163,58 @@ class Builder {
       graph_.memory_at_start.reserve(tasks);
       graph_.memory_at_end.reserve(tasks);
     }
-    graph_.boundary_latency.assign(slot(pipeline_.stages), 0);
-    graph_.boundary_bytes.assign(slot(pipeline_.stages), 0);
+    if (costs_.transfers_by_unit) {
+      add_crossings_by_unit();
+    } else {
+      add_crossings();
+    }
+  }
+
+  void add_crossings() {
+    graph_.crossing_latency.assign(slot(pipeline_.stages), 0);
+    graph_.crossing_bytes.assign(slot(pipeline_.stages), 0);
     for (std::int32_t stage = 1; stage < pipeline_.stages; ++stage) {
       if (!costs_.transfer_latency.empty()) {
-        graph_.boundary_latency[slot(stage)] = costs_.transfer_latency[slot(stage - 1)];
+        graph_.crossing_latency[slot(stage)] = costs_.transfer_latency[slot(stage - 1)];
       }
-      graph_.boundary_bytes[slot(stage)] = costs_.bytes(stage - 1, stage);
+      graph_.crossing_bytes[slot(stage)] = costs_.bytes(stage - 1, stage);
     }
+  }
+
+  void add_crossings_by_unit() {
+    std::uint32_t units = 0;
+    for (std::int32_t m = 0; m < pipeline_.microbatches; ++m) {
+      first_unit_.push_back(units);
+      units += static_cast<std::uint32_t>(pipeline_.slices_of(m));
+    }
+    graph_.units = units;
+    const std::size_t rows = 1 + slot(pipeline_.stages - 1) * units;
+    STAGECRAFT_CHECK(rows < std::numeric_limits<std::uint32_t>::max(),
+                     "a task graph tells fewer than 2^32 transfers apart");
+    graph_.crossing_latency.reserve(rows);
+    graph_.crossing_bytes.reserve(rows);
+    graph_.crossing_latency.push_back(0);
+    graph_.crossing_bytes.push_back(0);
+    for (std::int32_t boundary = 0; boundary + 1 < pipeline_.stages; ++boundary) {
+      for (std::int32_t m = 0; m < pipeline_.microbatches; ++m) {
+        for (std::int32_t slice = 0; slice < pipeline_.slices_of(m); ++slice) {
+          graph_.crossing_latency.push_back(costs_.unit_transfer_latency.at(boundary, m, slice));
+          graph_.crossing_bytes.push_back(costs_.unit_transfer_bytes.at(boundary, m, slice));
+        }
+      }
+    }
+  }
+
+  // The row of a transfer between two stages.
+  [[nodiscard]] std::uint32_t crossing(const Op& op, std::int32_t from, std::int32_t to,
+                                       Direction direction) const {
+    const auto boundary = static_cast<std::uint32_t>(std::max(from, to));
+    if (first_unit_.empty()) {
+      return boundary;
+    }
+    const Unit& unit = crossing_unit(op, from, to);
+    const std::int32_t m = pipeline_.global_microbatch(unit.microbatch, direction);
+    return 1 + (boundary - 1) * graph_.units + first_unit_[slot(m)] + unit.slice;
   }
 
   void add_pass(std::int32_t device, std::int32_t iteration) {
@@ -183,9 +228,9 @@ class Builder {
               return;
             }
             const std::int32_t producer = pipeline_.device(from, direction);
-            const std::uint32_t boundary =
-                producer == device ? 0 : static_cast<std::uint32_t>(from < to ? to : from);
-            graph_.edges.push_back({task_of(need, producer, iteration), boundary});
+            graph_.edges.push_back(
+                {task_of(need, producer, iteration),
+                 producer == device ? 0 : crossing(schedule_.ops[op], from, to, direction)});
           });
       add_task(schedule_.ops[op], device);
     }
@@ -296,6 +341,7 @@ class Builder {
   const Pipeline& pipeline_;
   UnitIndex index_;
   TaskGraph graph_;
+  std::vector<std::uint32_t> first_unit_;  // [M] of all units; empty if transfers are alike
   Diagnostics failures_;
 };
 
@@ -346,7 +392,7 @@ TaskSuccessors data_successors(const TaskGraph& graph) {
   successors.edges.resize(graph.edges.size());
   for (OpIndex task = 0; task < graph.size(); ++task) {
     for (const TaskEdge edge : graph.edges_of(task)) {
-      successors.edges[successors.start[edge.producer]++] = {task, edge.boundary};
+      successors.edges[successors.start[edge.producer]++] = {task, edge.crossing};
     }
   }
   // Filling moved every row start to the row's end, which is the start of the next row.

@@ -134,6 +134,14 @@ class GreedyLoop {
     return stages_[static_cast<std::size_t>(s)];
   }
 
+  /// What a unit's data takes between two neighbouring stages.
+  [[nodiscard]] Time crossing(std::int32_t lower, Kind kind, std::int32_t rank) const {
+    if (!costs_.transfers_by_unit) {
+      return latency_[static_cast<std::size_t>(lower)];
+    }
+    return costs_.latency(pipeline_, lower, lower + 1, unit(kind, rank), Direction::kOnly);
+  }
+
   /// True if everything the next op of this kind needs has arrived.
   [[nodiscard]] bool ready(Kind kind, std::int32_t s) const {
     const StageState& here = stage(s);
@@ -145,15 +153,14 @@ class GreedyLoop {
       return costs_.split_backward && rank < here.started[kB];
     }
     if (kind == kF) {
-      return s == 0 ||
-             (rank < stage(s - 1).started[kF] &&
-              ends_[kF][cell(s - 1, rank)] + latency_[static_cast<std::size_t>(s - 1)] <= now_);
+      return s == 0 || (rank < stage(s - 1).started[kF] &&
+                        ends_[kF][cell(s - 1, rank)] + crossing(s - 1, kF, rank) <= now_);
     }
     if (s == pipeline_.stages - 1) {
       return forward_rank_[static_cast<std::size_t>(rank)] < here.started[kF];
     }
     return rank < stage(s + 1).started[kB] &&
-           ends_[kB][cell(s + 1, rank)] + latency_[static_cast<std::size_t>(s)] <= now_;
+           ends_[kB][cell(s + 1, rank)] + crossing(s, kB, rank) <= now_;
   }
 
   /// What a device's activations occupy or keep free for a stage: never less than one slot, so that
@@ -302,7 +309,7 @@ class GreedyLoop {
     if (target < 0 || target == pipeline_.stages) {
       return;
     }
-    const Time arrival = end + latency_[static_cast<std::size_t>(std::min(s, target))];
+    const Time arrival = end + crossing(std::min(s, target), kind, rank);
     const auto d = static_cast<std::size_t>(stage(target).device);
     // A device that is busy up to the arrival or beyond wakes by itself; one that became free at
     // this very instant may have looked already.

@@ -20,9 +20,11 @@ std::optional<Diagnostic> refuse_endless(const Pipeline& pipeline, const CostTab
   Time time = 0;
   Bytes bytes = 0;
   for (std::int32_t s = 0; s < pipeline.stages; ++s) {
-    const Time crossing = s == 0 ? 0 : costs.latency(pipeline, s - 1, s);
     for (std::int32_t m = 0; m < pipeline.microbatches; ++m) {
       for (std::int32_t slice = 0; slice < pipeline.slices_of(m); ++slice) {
+        const Unit unit{m, 0, static_cast<std::uint16_t>(slice)};
+        const Time crossing =
+            s == 0 ? 0 : costs.latency(pipeline, s - 1, s, unit, Direction::kOnly);
         // Each is at most 2^53: only the running sums can overflow.
         time = saturating_add(time, costs.forward.at(s, m, slice) +
                                         costs.backward_input.at(s, m, slice) +

@@ -29,6 +29,8 @@ CostTable with_faster_links(const CostTable& costs) {
   CostTable faster = costs;
   std::transform(faster.transfer_latency.begin(), faster.transfer_latency.end(),
                  faster.transfer_latency.begin(), tenth_faster);
+  std::vector<std::int64_t>& by_unit = faster.unit_transfer_latency.values;
+  std::transform(by_unit.begin(), by_unit.end(), by_unit.begin(), tenth_faster);
   for (Link& link : faster.network.links) {
     link.latency = tenth_faster(link.latency);
     link.bytes_per_second = std::min(link.bytes_per_second, kLargestQuantity) +
@@ -45,10 +47,12 @@ bool sends_anything(const Schedule& schedule, const CostTable& costs) {
   const auto positive = [](std::int64_t value) { return value > 0; };
   const bool copies = std::any_of(schedule.ops.begin(), schedule.ops.end(),
                                   [](const Op& op) { return is_copy(op.kind); });
-  return copies ||
-         std::any_of(costs.transfer_latency.begin(), costs.transfer_latency.end(), positive) ||
-         (!costs.network.links.empty() &&
-          std::any_of(costs.transfer_bytes.begin(), costs.transfer_bytes.end(), positive));
+  const auto sent = [&](const std::vector<std::int64_t>& by_boundary, const Grid& by_unit) {
+    const std::vector<std::int64_t>& all = costs.transfers_by_unit ? by_unit.values : by_boundary;
+    return std::any_of(all.begin(), all.end(), positive);
+  };
+  return copies || sent(costs.transfer_latency, costs.unit_transfer_latency) ||
+         (!costs.network.links.empty() && sent(costs.transfer_bytes, costs.unit_transfer_bytes));
 }
 
 /// Memory is full where less than a twentieth of the capacity is left.

@@ -81,6 +81,26 @@ std::vector<std::int64_t> recut_boundaries(const std::vector<std::int64_t>& valu
   return result;
 }
 
+Pipeline boundaries_of(const Pipeline& pipeline) {
+  Pipeline boundaries = pipeline;
+  --boundaries.stages;
+  return boundaries;
+}
+
+Grid recut_boundaries(const Grid& grid, std::int32_t from, const Pipeline& pipeline) {
+  if (grid.stage_stride == 0) {
+    return grid;
+  }
+  std::vector<std::int64_t> old(static_cast<std::size_t>(from) - 1);
+  std::iota(old.begin(), old.end(), std::int64_t{0});
+  const std::vector<std::int64_t> nearest = recut_boundaries(old, from, pipeline.stages);
+  return fill_grid(boundaries_of(pipeline), axes_of(grid),
+                   [&](std::int32_t k, std::int32_t m, std::int32_t q) {
+                     const std::int64_t boundary = nearest[static_cast<std::size_t>(k)];
+                     return grid.at(static_cast<std::int32_t>(boundary), m, q);
+                   });
+}
+
 std::vector<std::int64_t> apportion(std::int64_t total, std::span<const std::int64_t> weights) {
   STAGECRAFT_CHECK(!weights.empty(), "apportion needs at least one part");
   std::vector<std::int64_t> equal;
@@ -161,9 +181,20 @@ Diagnostic too_slow() {
 
 std::vector<const Grid*> all_grids(const CostTable& costs) {
   const MemoryCosts& memory = costs.memory;
-  return {&costs.forward,   &costs.backward_input, &costs.backward_weight, &costs.backward,
-          &costs.recompute, &costs.overlapped,     &costs.offload,         &costs.reload,
-          &memory.forward,  &memory.stage_input,   &memory.backward_input, &memory.backward_weight};
+  return {&costs.forward,
+          &costs.backward_input,
+          &costs.backward_weight,
+          &costs.backward,
+          &costs.recompute,
+          &costs.overlapped,
+          &costs.offload,
+          &costs.reload,
+          &memory.forward,
+          &memory.stage_input,
+          &memory.backward_input,
+          &memory.backward_weight,
+          &costs.unit_transfer_latency,
+          &costs.unit_transfer_bytes};
 }
 
 std::vector<Grid*> compute_grids(CostTable& costs) {

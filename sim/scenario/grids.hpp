@@ -79,7 +79,15 @@ template <typename Value>
 /// Bad input: what to say where divide_by_speed fails.
 [[nodiscard]] Diagnostic too_slow();
 
-/// Everything that may differ by unit: durations and memory.
+/// The shape of a grid of transfers, whose stage axis is the boundary: S - 1 stages instead of S.
+/// S >= 2.
+[[nodiscard]] Pipeline boundaries_of(const Pipeline& pipeline);
+
+/// Takes the values of the nearest old boundary of `from` stages.
+[[nodiscard]] Grid recut_boundaries(const Grid& grid, std::int32_t from, const Pipeline& pipeline);
+
+/// Everything that may differ by unit: durations, memory and transfers (constant where only the
+/// lists by boundary are given).
 [[nodiscard]] std::vector<const Grid*> all_grids(const CostTable& costs);
 
 /// Durations of compute, which slices share and speeds divide.

@@ -138,14 +138,16 @@ constexpr KeySpec kKeys[] = {
     {.path = "costs.transfer",
      .type = KeyType::kDuration,
      .axis = KeyAxis::kBoundary,
-     .depth = 1,
+     .depth = 3,
      .high = kMost,
      .default_value = "0",
-     .help = "Latency between neighbouring stages on different devices."},
+     .help =
+         "Latency between neighbouring stages on different devices, of one unit: slices are not "
+         "cut from a micro-batch's, each takes it in full."},
     {.path = "costs.transfer_bytes",
      .type = KeyType::kBytes,
      .axis = KeyAxis::kBoundary,
-     .depth = 1,
+     .depth = 3,
      .high = kMost,
      .default_value = "0",
      .help = "Bytes of one unit that cross a boundary, for communication link, blocking and "

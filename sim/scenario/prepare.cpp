@@ -41,6 +41,11 @@ void recut_costs(CostTable& costs, const Scenario& scenario, const Pipeline& pip
   }
   costs.memory.stage_input = resample_stages(costs.memory.stage_input, from, pipeline);
   balance_memory(costs.memory, pipeline);
+  if (costs.transfers_by_unit) {
+    set_transfers_by_unit(pipeline, recut_boundaries(costs.unit_transfer_latency, from, pipeline),
+                          recut_boundaries(costs.unit_transfer_bytes, from, pipeline), costs);
+    return;
+  }
   costs.transfer_latency = recut_boundaries(costs.transfer_latency, from, pipeline.stages);
   costs.transfer_bytes = recut_boundaries(costs.transfer_bytes, from, pipeline.stages);
 }

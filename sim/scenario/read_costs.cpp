@@ -16,9 +16,10 @@ int depth_of(const Cells& cells) {
   return cells.list ? deepest + 1 : 0;
 }
 
-/// Sizes of the lists: S, then M, then the slices of each micro-batch. All mismatches are reported.
+/// Sizes of the lists: S (or S - 1 boundaries), then M, then the slices of each micro-batch. All
+/// mismatches are reported.
 bool check_sizes(Reader& reader, const Pipeline& pipeline, const Cells& cells,
-                 std::string_view path) {
+                 std::string_view path, std::string_view stage_word) {
   const auto check = [&](const Cells& list, std::int32_t count, std::string_view what) {
     if (list.list && list.items.size() != static_cast<std::size_t>(count)) {
       reader.fail_count(list, path, static_cast<std::size_t>(count), what);
@@ -26,7 +27,7 @@ bool check_sizes(Reader& reader, const Pipeline& pipeline, const Cells& cells,
     }
     return true;
   };
-  if (!check(cells, pipeline.stages, "stage")) {
+  if (!check(cells, pipeline.stages, stage_word)) {
     return false;
   }
   bool right = true;
@@ -44,10 +45,57 @@ bool check_sizes(Reader& reader, const Pipeline& pipeline, const Cells& cells,
   return right;
 }
 
-std::vector<std::int64_t> boundaries(Reader& reader, const Scenario& scenario,
-                                     std::string_view path) {
-  const auto count = static_cast<std::size_t>(scenario.pipeline.stages - 1);
-  return reader.list(path, count).value_or(std::vector<std::int64_t>{});
+/// The value of a cell at (stage or boundary, micro-batch, slice), along the axes that it gives.
+std::int64_t value_at(const Cells& cells, std::int32_t s, std::int32_t m, std::int32_t q) {
+  const Cells* cell = &cells;
+  for (const std::int32_t index : {s, m, q}) {
+    if (cell->list) {
+      cell = &cell->items[static_cast<std::size_t>(index)];
+    }
+  }
+  return cell->value;
+}
+
+/// Transfers per boundary, or where they are stated deeper than that per unit.
+struct Transfers {
+  std::vector<std::int64_t> by_boundary;  ///< [S-1]; empty: nothing is given
+  Grid by_unit;
+  bool units_differ = false;
+};
+
+Transfers read_transfers(Reader& reader, const Scenario& scenario, std::string_view path) {
+  Transfers transfers;
+  const std::optional<Cells> cells = reader.cells(path);
+  if (!cells) {
+    return transfers;
+  }
+  const Pipeline boundaries = boundaries_of(scenario.pipeline);
+  if (!check_sizes(reader, boundaries, *cells, path, "boundary between stages")) {
+    return transfers;
+  }
+  for (std::int32_t s = 0; s < boundaries.stages; ++s) {
+    transfers.by_boundary.push_back(value_at(*cells, s, 0, 0));
+  }
+  if (boundaries.stages > 0) {
+    const auto axes = static_cast<GridAxes>(depth_of(*cells));
+    transfers.units_differ = axes >= GridAxes::kMicrobatch;
+    transfers.by_unit = fill_grid(
+        boundaries, axes,
+        [&](std::int32_t s, std::int32_t m, std::int32_t q) { return value_at(*cells, s, m, q); });
+  }
+  return transfers;
+}
+
+void read_transfers(Reader& reader, Scenario& scenario) {
+  Transfers latency = read_transfers(reader, scenario, "costs.transfer");
+  Transfers bytes = read_transfers(reader, scenario, "costs.transfer_bytes");
+  if (latency.units_differ || bytes.units_differ) {
+    set_transfers_by_unit(scenario.pipeline, std::move(latency.by_unit), std::move(bytes.by_unit),
+                          scenario.costs);
+    return;
+  }
+  scenario.costs.transfer_latency = std::move(latency.by_boundary);
+  scenario.costs.transfer_bytes = std::move(bytes.by_boundary);
 }
 
 void read_slice_shares(Reader& reader, Scenario& scenario) {
@@ -160,19 +208,12 @@ void read_durations(Reader& reader, Scenario& scenario) {
 std::optional<Grid> read_grid(Reader& reader, const Scenario& scenario, std::string_view path) {
   const Pipeline& pipeline = scenario.pipeline;
   const std::optional<Cells> cells = reader.cells(path);
-  if (!cells || !check_sizes(reader, pipeline, *cells, path)) {
+  if (!cells || !check_sizes(reader, pipeline, *cells, path, "stage")) {
     return std::nullopt;
   }
-  return fill_grid(pipeline, static_cast<GridAxes>(depth_of(*cells)),
-                   [&](std::int32_t s, std::int32_t m, std::int32_t q) {
-                     const Cells* cell = &*cells;
-                     for (const std::int32_t index : {s, m, q}) {
-                       if (cell->list) {
-                         cell = &cell->items[static_cast<std::size_t>(index)];
-                       }
-                     }
-                     return cell->value;
-                   });
+  return fill_grid(
+      pipeline, static_cast<GridAxes>(depth_of(*cells)),
+      [&](std::int32_t s, std::int32_t m, std::int32_t q) { return value_at(*cells, s, m, q); });
 }
 
 void read_costs(Reader& reader, Scenario& scenario) {
@@ -200,8 +241,7 @@ void read_costs(Reader& reader, Scenario& scenario) {
     costs.overlapped_given = true;
     costs.overlapped = *pair;
   }
-  costs.transfer_latency = boundaries(reader, scenario, "costs.transfer");
-  costs.transfer_bytes = boundaries(reader, scenario, "costs.transfer_bytes");
+  read_transfers(reader, scenario);
   read_slice_shares(reader, scenario);
 }
 

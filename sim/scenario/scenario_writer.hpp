@@ -95,11 +95,11 @@ class Writer {
     }
   }
 
-  /// One entry per stage: a value, or a list per micro-batch.
-  void stage_lines(std::string_view key, const Grid& grid, GridAxes axes) {
+  /// One entry per stage (or boundary): a value, or a list per micro-batch.
+  void stage_lines(std::string_view key, const Grid& grid, GridAxes axes, std::int32_t stages) {
     text_ += fmt::format("{}{}:\n", indent_, key);
     const bool by_slice = axes == GridAxes::kSlice;
-    for (std::int32_t s = 0; s < pipeline_.stages; ++s) {
+    for (std::int32_t s = 0; s < stages; ++s) {
       text_ += fmt::format("{}  - {}\n", indent_, entries(pipeline_.microbatches, [&](auto m) {
                              return !by_slice ? std::to_string(grid.at(s, m))
                                               : entries(pipeline_.slices_of(m), [&](auto q) {
@@ -109,13 +109,13 @@ class Writer {
     }
   }
 
-  void grid(std::string_view key, const Grid& grid, GridAxes axes) {
+  void grid(std::string_view key, const Grid& grid, GridAxes axes, std::int32_t stages) {
     if (axes >= GridAxes::kMicrobatch) {
-      stage_lines(key, grid, axes);
+      stage_lines(key, grid, axes, stages);
       return;
     }
     std::vector<std::int64_t> values;
-    for (std::int32_t s = 0; s < (axes == GridAxes::kNone ? 1 : pipeline_.stages); ++s) {
+    for (std::int32_t s = 0; s < (axes == GridAxes::kNone ? 1 : stages); ++s) {
       values.push_back(grid.at(s, 0));
     }
     line(key, list_value(values));
@@ -123,7 +123,8 @@ class Writer {
   /// Durations and memory of whole micro-batches are cut into slices when they are read, so those
   /// of slices are written slice by slice.
   void cut_grid(std::string_view key, const Grid& values) {
-    grid(key, values, pipeline_.max_slices() > 1 ? GridAxes::kSlice : axes_of(values));
+    grid(key, values, pipeline_.max_slices() > 1 ? GridAxes::kSlice : axes_of(values),
+         pipeline_.stages);
   }
   [[nodiscard]] bool same(const Grid& a, const Grid& b) const {
     for (std::int32_t s = 0; s < pipeline_.stages; ++s) {

@@ -107,6 +107,10 @@ Result<Scenario> with_microbatches(const Scenario& scenario, std::int32_t microb
   if (microbatches == stated.microbatches) {
     return other;
   }
+  if (scenario.costs.transfers_by_unit) {
+    return bad_input(fmt::format("transfers are stated for {} micro-batches, not for {}",
+                                 stated.microbatches, microbatches));
+  }
   const std::int64_t units = std::int64_t{stated.stages} * microbatches * stated.max_slices();
   if (units > std::int64_t{1} << 28) {
     return bad_input(fmt::format("{} micro-batches of {} stages are too many units", microbatches,

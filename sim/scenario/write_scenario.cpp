@@ -118,14 +118,24 @@ void Writer::write_durations() {
     cut_grid("recompute", costs_.recompute);
   }
   if (costs_.offload_given) {
-    grid("offload", costs_.offload, axes_of(costs_.offload));
+    grid("offload", costs_.offload, axes_of(costs_.offload), pipeline_.stages);
     if (!same(costs_.reload, costs_.offload)) {
-      grid("reload", costs_.reload, axes_of(costs_.reload));
+      grid("reload", costs_.reload, axes_of(costs_.reload), pipeline_.stages);
     }
   }
 }
 
 void Writer::write_transfers() {
+  if (costs_.transfers_by_unit) {
+    // A value of a whole micro-batch is what each of its slices takes: nothing to cut.
+    const std::int32_t boundaries = pipeline_.stages - 1;
+    const Grid& latency = costs_.unit_transfer_latency;
+    const Grid& bytes = costs_.unit_transfer_bytes;
+    grid("transfer", latency, axes_of(latency), boundaries);
+    grid("transfer_bytes", bytes, axes_of(bytes), boundaries);
+    end_section();
+    return;
+  }
   if (!costs_.transfer_latency.empty()) {
     line("transfer", list_value(costs_.transfer_latency));
   }

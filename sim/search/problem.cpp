@@ -231,6 +231,10 @@ Problem make_order_problem(const Pipeline& pipeline, const CostTable& costs) {
         &costs.memory.forward, &costs.memory.backward_input, &costs.memory.backward_weight}) {
     problem.uniform = problem.uniform && uniform_grid(*grid);
   }
+  if (costs.transfers_by_unit) {
+    problem.uniform = problem.uniform && uniform_grid(costs.unit_transfer_latency) &&
+                      uniform_grid(costs.unit_transfer_bytes);
+  }
   problem.layers = stage_layers(pipeline, costs);
   problem.split_backward = costs.split_backward;
   problem.schedule_open = true;

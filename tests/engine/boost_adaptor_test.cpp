@@ -27,7 +27,7 @@ template <typename Edges>
 std::vector<TaskGraphEdge> sorted(const Edges& range) {
   std::vector<TaskGraphEdge> edges(range.first, range.second);
   std::sort(edges.begin(), edges.end(), [](const TaskGraphEdge& a, const TaskGraphEdge& b) {
-    return std::tie(a.source, a.target, a.boundary) < std::tie(b.source, b.target, b.boundary);
+    return std::tie(a.source, a.target, a.crossing) < std::tie(b.source, b.target, b.crossing);
   });
   return edges;
 }
@@ -53,7 +53,7 @@ TEST_CASE("Boost's topological order of a task graph gives the times of replay")
       Time start = 0;
       const auto [first, last] = in_edges(*task, view);
       for (auto edge = first; edge != last; ++edge) {
-        start = std::max(start, end[(*edge).source] + graph.boundary_latency[(*edge).boundary]);
+        start = std::max(start, end[(*edge).source] + graph.crossing_latency[(*edge).crossing]);
       }
       end[*task] = start + graph.duration[*task];
     }

@@ -244,15 +244,14 @@ TEST_CASE("link mode without bytes and links is latency mode; blocking never is 
     const Schedule schedule = test::random_schedule(random, pipeline);
     CostTable costs = test::random_costs(random, pipeline);
     const test::ReferenceTimes expected = test::reference_times(schedule, costs);
-    costs.transfer_bytes.clear();
+    test::set_bytes(pipeline, 0, costs);
     costs.communication = Communication::kLink;
     CHECK(simulate(schedule, costs).timeline.start == expected.start);
     costs.network =
         make_network(static_cast<Topology>(random.uniform(0, 3)), pipeline.devices, kGigabyte, 0,
                      random.chance(1, 2) ? LinkSharing::kFair : LinkSharing::kFirstComeFirstServed);
     CHECK(simulate(schedule, costs).timeline.start == expected.start);
-    costs.transfer_bytes.assign(static_cast<std::size_t>(pipeline.stages) - 1,
-                                random.uniform(0, 30));
+    test::set_bytes(pipeline, random.uniform(0, 30), costs);
     const SimulationResult linked = simulate(schedule, costs);
     costs.communication = Communication::kBlocking;
     const SimulationResult blocked = simulate(schedule, costs);

@@ -49,6 +49,9 @@ TEST_CASE("replay keeps quantities that need more than 32 bits") {
     if (!costs.transfer_latency.empty()) {
       costs.transfer_latency[0] = 5'000'000'000;
     }
+    if (costs.transfers_by_unit) {
+      costs.unit_transfer_latency.values.back() = 5'000'000'000;
+    }
     check_against_reference(test::random_schedule(random, pipeline), costs);
   }
 }
@@ -63,7 +66,7 @@ TEST_CASE("a timeline has one transfer for every edge between devices, by start"
     const Timeline timeline = replay(schedule, graph);
     std::size_t crossing = 0;
     for (const TaskEdge edge : graph.edges) {
-      crossing += edge.boundary != 0 ? 1U : 0U;
+      crossing += edge.crossing != 0 ? 1U : 0U;
     }
     REQUIRE(timeline.transfers.size() == crossing);
     for (std::size_t t = 0; t < timeline.transfers.size(); ++t) {

@@ -57,9 +57,9 @@ TEST_CASE("a graph holds durations, boundaries and memory of every op") {
   REQUIRE(graph.edges_of(1).size() == 2);
   CHECK(graph.edges_of(1)[0].producer == 3);
   CHECK(graph.latency(graph.edges_of(1)[0]) == 7);
-  CHECK(graph.boundary_bytes[graph.edges_of(1)[0].boundary] == 11);
+  CHECK(graph.crossing_bytes[graph.edges_of(1)[0].crossing] == 11);
   CHECK(graph.edges_of(1)[1].producer == 0);
-  CHECK(graph.edges_of(1)[1].boundary == 0);
+  CHECK(graph.edges_of(1)[1].crossing == 0);
   CHECK(graph.compute_before(1) == 0);
   CHECK(graph.compute_before(2) == kNoOp);
   CHECK(is_topological(graph));
@@ -94,7 +94,7 @@ TEST_CASE("successors are the predecessors turned round") {
         ++edges;
         const auto row = graph.edges_of(edge.consumer);
         CHECK(std::any_of(row.begin(), row.end(), [&](TaskEdge back) {
-          return back.producer == task && back.boundary == edge.boundary;
+          return back.producer == task && back.crossing == edge.crossing;
         }));
       }
     }

@@ -245,7 +245,22 @@ CostTable random_costs(Random& random, const Pipeline& pipeline) {
   for (std::int32_t d = 0; d < pipeline.devices; ++d) {
     memory.resident.push_back(random.uniform(0, 9));
   }
+  if (random.chance(1, 3)) {
+    vary_transfers(random, pipeline, slowest, 40, costs);
+  }
   return costs;
+}
+
+void vary_transfers(Random& random, const Pipeline& pipeline, Time slowest, Bytes most,
+                    CostTable& costs) {
+  Grid latency = random_grid(random, pipeline, 0, slowest);
+  Grid bytes = random_grid(random, pipeline, 0, most);
+  set_transfers_by_unit(pipeline, std::move(latency), std::move(bytes), costs);
+}
+
+void set_bytes(const Pipeline& pipeline, Bytes bytes, CostTable& costs) {
+  costs.transfer_bytes.assign(static_cast<std::size_t>(pipeline.stages) - 1, bytes);
+  costs.unit_transfer_bytes = Grid::constant(bytes);
 }
 
 }  // namespace stagecraft::test

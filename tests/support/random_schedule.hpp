@@ -28,7 +28,15 @@ struct RandomShape {
                                        const RandomShape& shape = {});
 
 /// Latency mode, split backward; durations and latencies from 0, memory without capacity, varying
-/// along a random choice of axes.
+/// along a random choice of axes; in one case of three transfers depend on the unit.
 [[nodiscard]] CostTable random_costs(Random& random, const Pipeline& pipeline);
+
+/// Makes transfers depend on the unit: latencies from 0 to `slowest` ns and messages from 0 to
+/// `most` bytes.
+void vary_transfers(Random& random, const Pipeline& pipeline, Time slowest, Bytes most,
+                    CostTable& costs);
+
+/// All messages of the same size, whether or not latencies depend on the unit.
+void set_bytes(const Pipeline& pipeline, Bytes bytes, CostTable& costs);
 
 }  // namespace stagecraft::test

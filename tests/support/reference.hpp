@@ -21,6 +21,27 @@ struct ReferenceTimes {
   Time span = 0;
 };
 
+/// What an op's data takes from a stage to a neighbouring one: straight from the tables.
+inline Time reference_latency(const Op& op, const CostTable& costs, const Pipeline& pipeline,
+                              std::int32_t from, std::int32_t to, Direction direction) {
+  if (pipeline.device(from, direction) == pipeline.device(to, direction)) {
+    return 0;
+  }
+  const std::int32_t boundary = from < to ? from : to;
+  if (!costs.transfers_by_unit) {
+    return costs.transfer_latency.empty()
+               ? 0
+               : costs.transfer_latency[static_cast<std::size_t>(boundary)];
+  }
+  // Data goes up the stages to forwards only, and down to backwards only.
+  const Op half = op.kind != OpKind::kOverlapped ? op
+                  : from < to                    ? forward_half(op)
+                                                 : backward_half(op);
+  const std::int32_t microbatch =
+      half.unit.microbatch + (direction == Direction::kUp ? (pipeline.microbatches + 1) / 2 : 0);
+  return costs.unit_transfer_latency.at(boundary, microbatch, half.unit.slice);
+}
+
 inline ReferenceTimes reference_times(const Schedule& schedule, const CostTable& costs) {
   constexpr Time kUnknown = -1;
   const Pipeline& pipeline = schedule.pipeline;
@@ -59,14 +80,19 @@ inline ReferenceTimes reference_times(const Schedule& schedule, const CostTable&
         if (copy) {
           after(before_copy, 0);
         }
-        for_each_dependency(schedule, index, static_cast<std::uint32_t>(i),
-                            [&](std::uint32_t op, std::int32_t from, std::int32_t to, Direction d) {
-                              if (op == kMissing) {
-                                start.reset();
-                                return;
-                              }
-                              after(op, from == to ? 0 : costs.latency(pipeline, from, to, d));
-                            });
+        for_each_dependency(
+            schedule, index, static_cast<std::uint32_t>(i),
+            [&](std::uint32_t op, std::int32_t from, std::int32_t to, Direction d) {
+              if (op == kMissing) {
+                start.reset();
+                return;
+              }
+              if (from == to) {
+                after(op, 0);
+                return;
+              }
+              after(op, reference_latency(schedule.ops[i], costs, pipeline, from, to, d));
+            });
         if (start) {
           times.start[i] = *start;
           times.end[i] = *start + costs.duration(schedule.ops[i], pipeline);

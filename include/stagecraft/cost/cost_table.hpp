@@ -111,16 +111,31 @@ struct CostTable {
   /// Duration of any op. kGradientReduce and kOptimizer take the device from unit.stage.
   [[nodiscard]] Time duration(const Op& op, const Pipeline& pipeline) const;
 
-  /// Latency of the boundary between two neighbouring stages; 0 if both are on one device.
+  /// Latency of the boundary between two neighbouring stages; 0 if both are on one device. Where
+  /// transfers depend on the unit, the least of all units: good for bounds and estimates only.
   [[nodiscard]] Time latency(const Pipeline& pipeline, std::int32_t from_stage,
                              std::int32_t to_stage, Direction direction = Direction::kOnly) const;
 
-  /// Bytes that cross the boundary between two neighbouring stages for one unit.
+  /// Latency of what one unit (of any stage; its micro-batch counts within `direction`) sends over
+  /// the boundary between two neighbouring stages; 0 if both are on one device.
+  [[nodiscard]] Time latency(const Pipeline& pipeline, std::int32_t from_stage,
+                             std::int32_t to_stage, const Unit& unit, Direction direction) const;
+
+  /// Bytes that cross the boundary between two neighbouring stages for one unit; where transfers
+  /// depend on the unit, the least of all units.
   [[nodiscard]] Bytes bytes(std::int32_t from_stage, std::int32_t to_stage) const {
     const auto boundary = static_cast<std::size_t>(from_stage < to_stage ? from_stage : to_stage);
     return transfer_bytes.empty() ? 0 : transfer_bytes[boundary];
   }
+
+  /// Bytes that one unit sends over the boundary between two neighbouring stages.
+  [[nodiscard]] Bytes bytes(const Pipeline& pipeline, std::int32_t from_stage,
+                            std::int32_t to_stage, const Unit& unit, Direction direction) const;
 };
+
+/// Fills the least of every boundary, transfer_latency and transfer_bytes, from the grids by unit
+/// and sets transfers_by_unit. The grids cover all units of `pipeline`.
+void set_transfers_by_unit(const Pipeline& pipeline, Grid latency, Grid bytes, CostTable& costs);
 
 /// Every unit costs the same: B and W split, no transfer time, memory +2 -1 -1 without limit. Used
 /// by tests, benchmarks and generators that plan with unit costs.

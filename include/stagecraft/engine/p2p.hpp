@@ -26,7 +26,7 @@ struct P2pMessage {
   OpIndex consumer = kNoOp;
   std::int32_t from_device = 0;
   std::int32_t to_device = 0;
-  std::uint32_t boundary = 0;  ///< crosses between stages boundary - 1 and boundary
+  std::uint32_t crossing = 0;  ///< as in TaskEdge
   bool gradient = false;       ///< flows from a later stage to an earlier one
 };
 

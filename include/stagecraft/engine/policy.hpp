@@ -2,7 +2,7 @@
 // asks a policy which of its ready ops to run next. The result is the schedule the policy produced.
 //
 // Latency mode (DESIGN 2): an op is ready when all its producers have ended and their data has
-// arrived; an edge between devices costs its boundary's latency and occupies nothing. At an
+// arrived; an edge between devices costs its transfer's latency and occupies nothing. At an
 // instant, all ends and arrivals are settled first; then idle devices are asked in ascending order,
 // and again as long as an op of length zero ended meanwhile. A device that stays idle is asked
 // again at the next instant at which anything happens.

@@ -5,7 +5,7 @@
 // In latency mode with private host links and memory policy `fail` both give the same times.
 //
 // Meaning of the communication modes (DESIGN 2), for an edge between stages on two devices; L is
-// the boundary's latency (CostTable::transfer_latency):
+// the boundary's latency (CostTable::transfer_latency, or the unit's where they differ):
 //   latency     data arrives L after the producer's end; nothing is occupied.
 //   link        the transfer asks for its route's links when the producer ends, behind earlier
 //               transfers between the same two devices; its bytes share the links (flows.hpp); data

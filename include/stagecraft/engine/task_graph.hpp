@@ -6,7 +6,7 @@
 // reduction (G) and optimizer step (U).
 //
 // A task may start when all of these have ended:
-//   * its data predecessors, each plus the latency of the boundary it crosses (edges_of);
+//   * its data predecessors, each plus the latency of its transfer (edges_of);
 //   * the compute task before it in its device's list (compute_before);
 //   * for a copy task, also the copy task before it (copy_before). Compute tasks do not wait for
 //     the copy tasks before them (the three rules of schedule.hpp).
@@ -30,12 +30,12 @@ struct GraphOptions {
   bool iteration_end = false;
 };
 
-/// A data predecessor. `boundary` is 0 if nothing crosses devices; otherwise the data is a transfer
-/// from the producer's to the consumer's device over boundary - 1 (between stages boundary - 1 and
-/// boundary).
+/// A data predecessor. `crossing` is 0 if nothing crosses devices; otherwise the data is a transfer
+/// from the producer's to the consumer's device, and `crossing` the row of what it costs in
+/// TaskGraph::crossing_latency and crossing_bytes.
 struct TaskEdge {
   OpIndex producer = kNoOp;
-  std::uint32_t boundary = 0;
+  std::uint32_t crossing = 0;
 };
 
 /// Where a task of a graph comes from.
@@ -57,8 +57,13 @@ struct TaskGraph {
   std::vector<std::uint16_t> device;      ///< [tasks]
   std::vector<std::uint32_t> edge_start;  ///< [tasks+1] row starts in `edges`
   std::vector<TaskEdge> edges;            ///< data predecessors of all tasks
-  std::vector<Time> boundary_latency;     ///< [S] ns; entry 0 is 0
-  std::vector<Bytes> boundary_bytes;      ///< [S]; entry 0 is 0
+
+  /// What transfers cost, [1 + (S-1) * units]: row 0 is no transfer; then come, boundary by
+  /// boundary, one row for all units, or where CostTable::transfers_by_unit is set one for each.
+  /// So neither edges nor these tables grow where all units are alike.
+  std::vector<Time> crossing_latency;  ///< ns
+  std::vector<Bytes> crossing_bytes;
+  std::uint32_t units = 1;  ///< rows per boundary
 
   /// [tasks] changes of the device's memory at a task's start and end; empty unless memory costs
   /// are given. G and U change nothing.
@@ -76,7 +81,12 @@ struct TaskGraph {
     return std::span<const TaskEdge>(edges).subspan(edge_start[task],
                                                     edge_start[task + 1] - edge_start[task]);
   }
-  [[nodiscard]] Time latency(TaskEdge edge) const { return boundary_latency[edge.boundary]; }
+  [[nodiscard]] Time latency(TaskEdge edge) const { return crossing_latency[edge.crossing]; }
+
+  /// The later of the two stages that a crossing lies between; 0 for crossing 0.
+  [[nodiscard]] std::uint32_t boundary_of(std::uint32_t crossing) const {
+    return crossing == 0 ? 0 : (crossing - 1) / units + 1;
+  }
 
   /// The compute task before `task` in its device's list, or kNoOp.
   [[nodiscard]] OpIndex compute_before(OpIndex task) const {
@@ -136,7 +146,7 @@ struct TaskOrder {
 struct TaskSuccessors {
   struct Edge {
     OpIndex consumer = kNoOp;
-    std::uint32_t boundary = 0;  ///< as in TaskEdge
+    std::uint32_t crossing = 0;  ///< as in TaskEdge
   };
   std::vector<std::uint32_t> start;  ///< [tasks+1]
   std::vector<Edge> edges;           ///< by consumer within a row

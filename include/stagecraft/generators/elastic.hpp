@@ -84,9 +84,19 @@ struct CheckpointOptions {
 [[nodiscard]] std::vector<Bytes> checkpoint_peaks(const CheckpointProblem& problem,
                                                   std::span<const std::int32_t> layers);
 
+/// Takes back what a plan recomputes although its stage has the memory for it, dearest units first;
+/// the plan stays feasible, and no fixed order gets slower by it.
+void trim_checkpoints(const CheckpointProblem& problem, std::span<std::int32_t> layers);
+
+/// T_ckpt (formula 17) with a time of its own for every unit: the sum over diagonals of the longest
+/// recomputation on it, ns.
+[[nodiscard]] Time recompute_time(const CheckpointProblem& problem,
+                                  std::span<const std::int32_t> layers);
+
 /// Splits micro-batches (in order) into pipelines: dp[j] = min over i of dp[i] + delta + T_ckpt of
-/// the micro-batches i..j (formula 14). `delta` [M]: warm-up of a pipeline that begins with this
-/// micro-batch, ns.
+/// the micro-batches i..j (formula 14). `gap` holds for each T_ckpt and, again, for the choice of
+/// groups. T_ckpt is recompute_time of the trimmed plan. `delta` [M]: warm-up of a pipeline that
+/// begins with this micro-batch, ns.
 struct GroupPlan {
   bool feasible = false;
   std::vector<std::int32_t> sizes;

@@ -71,6 +71,14 @@ class UnitIndex {
   std::vector<std::uint32_t> forward_, backward_, weight_, recompute_, offload_, reload_;
 };
 
+/// The unit whose data an op needs over the boundary from one stage to a neighbouring one: of the
+/// halves of an overlapped pair, the forward needs data from an earlier stage and the backward from
+/// a later one.
+[[nodiscard]] inline const Unit& crossing_unit(const Op& op, std::int32_t from_stage,
+                                               std::int32_t to_stage) {
+  return op.kind == OpKind::kOverlapped && from_stage > to_stage ? op.partner : op.unit;
+}
+
 /// Calls visit(predecessor, from_stage, to_stage, direction) for every data dependency of
 /// schedule.ops[op]; predecessor is an index into ops or kMissing. from_stage == to_stage means
 /// that nothing crosses a stage boundary. The order of calls is fixed.

@@ -38,6 +38,13 @@ struct GroupRound {
   std::vector<UnitCost> cost;            ///< [groups] all zero where there is none
 };
 
+/// What holds for all rounds of a plan without a pipeline.
+struct RoundTerms {
+  Bytes states = 0;     ///< parameters, gradients and optimizer state of one GPU
+  Time once = 0;        ///< exchange of parameters and gradients once per iteration, ns
+  bool waiting = true;  ///< groups wait for each other after every round, or else only at the end
+};
+
 /// A pipeline over the formation.
 struct PipelinedPlan {
   SequencePipeline pipeline;  ///< with the checkpointing folded in
@@ -52,6 +59,7 @@ struct IterationPlan {
   SequenceLayout layout;                   ///< as used
   std::optional<PipelinedPlan> pipelined;  ///< or else
   std::vector<GroupRound> rounds;
+  RoundTerms round_terms;
   std::int32_t layers_recomputed = 0;  ///< of the model, of rounds (static checkpointing)
   std::string note;                    ///< what was chosen: "K = 6, 2 pipelines", one line
   Time predicted = 0;                  ///< what the planner believed, ns; 0: nothing

@@ -267,7 +267,7 @@ void Board::expect_end(OpIndex op, Time when) {
     return;  // others have a say in when the data arrives
   }
   for (const MessageIndex message : messages_of_.of(op)) {
-    expect(done_[message], when + graph_.boundary_latency[program_.messages[message].boundary]);
+    expect(done_[message], when + graph_.crossing_latency[program_.messages[message].crossing]);
   }
 }
 

@@ -23,7 +23,7 @@ void Board::begin_transfer(MessageIndex number) {
   const Time now = clock_->now();
   transfer_start_[number] = now;
   received_[number] = sent_[number];
-  Time latency = graph_.boundary_latency[message.boundary];
+  Time latency = graph_.crossing_latency[message.crossing];
   if (mode_ == Communication::kBlocking) {
     ++blocking_sends_[static_cast<std::size_t>(message.from_device)];
   }
@@ -37,7 +37,7 @@ void Board::begin_transfer(MessageIndex number) {
   }
   latency += links_.route_latency(message.from_device, message.to_device);
   transfer_latency_[number] = latency;
-  const Bytes bytes = graph_.boundary_bytes[message.boundary];
+  const Bytes bytes = graph_.crossing_bytes[message.crossing];
   if (links_.routed() && bytes > 0) {
     links_.request_transfer(message.from_device, message.to_device, bytes, number);
     request_arbitration();
@@ -97,7 +97,7 @@ void Board::transferred(MessageIndex number) {
   ++ended_;
   const StreamIndex stream = stream_of_due_[number];
   ++next_[stream];
-  end_transfer_at(number, clock_->now() + graph_.boundary_latency[message.boundary]);
+  end_transfer_at(number, clock_->now() + graph_.crossing_latency[message.crossing]);
   carry_on(stream);
 }
 

@@ -17,7 +17,7 @@ constexpr Time kWatch = 5 * kMillisecond;
 // What ends without anybody's doing, once it has begun: no command may end for that long.
 Time longest_wait(const TaskGraph& graph) {
   Time longest = 0;
-  for (const std::vector<Time>* times : {&graph.duration, &graph.boundary_latency}) {
+  for (const std::vector<Time>* times : {&graph.duration, &graph.crossing_latency}) {
     for (const Time time : *times) {
       longest = std::max(longest, time);
     }
@@ -48,7 +48,7 @@ Bytes HostRun::copied_by(OpIndex op) const {
   }
   Bytes bytes = 0;
   for (const MessageIndex message : received_.of(op)) {
-    bytes += graph.boundary_bytes[job_.program.messages[message].boundary];
+    bytes += graph.crossing_bytes[job_.program.messages[message].crossing];
   }
   return bytes;
 }

@@ -52,10 +52,10 @@ std::uint64_t TieOrder::place(MessageIndex message, std::int32_t device) const {
 
 void TieOrder::op_ended(OpIndex op, RunClock& clock) {
   for (const TaskSuccessors::Edge edge : successors_.of(op)) {
-    if (edge.boundary == 0) {
+    if (edge.crossing == 0) {
       arrive(edge.consumer, clock.now(), clock);
     } else if (mode_ == Communication::kLatency) {
-      arrive(edge.consumer, clock.now() + job_.graph.boundary_latency[edge.boundary], clock);
+      arrive(edge.consumer, clock.now() + job_.graph.crossing_latency[edge.crossing], clock);
     }
   }
 }

@@ -124,7 +124,7 @@ class Execution {
       if (producer.iteration == 0 && run.transfer_end[i] != kNever) {
         transfers.push_back({producer.op, graph_.origin(message.consumer).op, message.from_device,
                              message.to_device, run.transfer_start[i], run.transfer_end[i],
-                             graph_.boundary_bytes[message.boundary]});
+                             graph_.crossing_bytes[message.crossing]});
       }
     }
     return evaluate_measured(schedule_, first_, costs_, std::move(start), std::move(end),

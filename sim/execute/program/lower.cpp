@@ -53,7 +53,7 @@ void Lowering::number_messages(const std::vector<P2pMessage>& by_consumer) {
   edge_message_.assign(graph_.edges.size(), 0);
   std::size_t crossing = 0;
   for (std::size_t edge = 0; edge < graph_.edges.size(); ++edge) {
-    if (graph_.edges[edge].boundary > 0) {
+    if (graph_.edges[edge].crossing > 0) {
       edge_message_[edge] = number_[crossing++];
     }
   }
@@ -72,7 +72,7 @@ void Lowering::find_waits() {
       const bool copy = is_copy(graph_.kind[task]);
       OpIndex latest = copy ? graph_.compute_before(task) : kNoOp;
       for (const TaskEdge edge : graph_.edges_of(task)) {
-        if (edge.boundary > 0) {
+        if (edge.crossing > 0) {
           continue;
         }
         if (graph_.device[edge.producer] != device) {
@@ -131,7 +131,7 @@ void Lowering::add_streams() {
 // The task, behind what it waits for on other streams.
 void Lowering::run_op(StreamIndex stream, OpIndex op) {
   for (std::uint32_t edge = graph_.edge_start[op]; edge < graph_.edge_start[op + 1]; ++edge) {
-    if (graph_.edges[edge].boundary > 0) {
+    if (graph_.edges[edge].crossing > 0) {
       streams_.wait(stream, done_[received(edge_message_[edge])]);
     }
   }

@@ -64,7 +64,7 @@ class MeasuredWaits {
     for (const TaskEdge edge : graph_.edges_of(task)) {
       const Time end = timeline_.end[edge.producer];
       Time arrived = end;
-      if (edge.boundary > 0) {
+      if (edge.crossing > 0) {
         for_each_transfer(edge.producer, task, [&](const Transfer& transfer) {
           arrived = std::max(arrived, transfer.end);
         });

@@ -273,7 +273,7 @@ class BlasHostBackend final : public BlasBackend {
     const ExecutionProgram planned = with_plan(job.program, plan);
     HostTraining training(model_, options_, job, plan, *ops_);
     TaskGraph graph = job.graph;  // messages take what their copies take
-    std::fill(graph.boundary_latency.begin(), graph.boundary_latency.end(), Time{0});
+    std::fill(graph.crossing_latency.begin(), graph.crossing_latency.end(), Time{0});
     Result<ExecutionRun> run =
         make_host_backend(training, name())
             ->run({job.schedule, graph, job.costs, planned, job.watchdog, job.interrupted});

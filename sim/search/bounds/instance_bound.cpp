@@ -19,7 +19,8 @@ bool microbatches_alike(const CostTable& costs) {
   const MemoryCosts& memory = costs.memory;
   return alike(costs.forward) && alike(costs.backward) && alike(costs.backward_input) &&
          alike(costs.backward_weight) && alike(memory.forward) && alike(memory.backward_input) &&
-         alike(memory.backward_weight);
+         alike(memory.backward_weight) &&
+         (!costs.transfers_by_unit || alike(costs.unit_transfer_latency));
 }
 
 // Windows know one direction, whole micro-batches and single ops.

@@ -80,6 +80,10 @@ class Windows {
                : options_.device_tail[static_cast<std::size_t>(pipeline_.device(s))];
   }
 
+  [[nodiscard]] Time crossing(std::int32_t from, std::int32_t to, std::int32_t m) const {
+    return costs_.latency(pipeline_, from, to, Unit{m, 0, 0}, Direction::kOnly);
+  }
+
   static Time end(const HeadTail& op) { return op.head + op.duration; }
   static void raise(Time& value, Time least) { value = std::max(value, least); }
 
@@ -89,7 +93,7 @@ class Windows {
       Time& head = out_.forward[i].head;
       head = device_head(s);
       if (s > 0) {
-        raise(head, end(out_.forward[out_.at(s - 1, m)]) + costs_.latency(pipeline_, s - 1, s));
+        raise(head, end(out_.forward[out_.at(s - 1, m)]) + crossing(s - 1, s, m));
       }
       if (options_.ordered && m > 0) {
         raise(head, end(out_.forward[out_.at(s, m - 1)]));
@@ -103,7 +107,7 @@ class Windows {
       Time& head = out_.input[i].head;
       head = end(out_.forward[i]);
       if (s + 1 < out_.stages) {
-        raise(head, end(out_.input[out_.at(s + 1, m)]) + costs_.latency(pipeline_, s + 1, s));
+        raise(head, end(out_.input[out_.at(s + 1, m)]) + crossing(s + 1, s, m));
       }
       raise(head, device_head(s));
       if (options_.ordered && m > 0) {
@@ -143,7 +147,7 @@ class Windows {
         raise(tail, after(out_.weight[i]));
       }
       if (s > 0) {
-        raise(tail, after(out_.input[out_.at(s - 1, m)]) + costs_.latency(pipeline_, s, s - 1));
+        raise(tail, after(out_.input[out_.at(s - 1, m)]) + crossing(s, s - 1, m));
       }
       if (next) {
         raise(tail, after(out_.input[out_.at(s, m + 1)]));
@@ -157,7 +161,7 @@ class Windows {
       Time& tail = out_.forward[i].tail;
       tail = after(out_.input[i]);
       if (s + 1 < out_.stages) {
-        raise(tail, after(out_.forward[out_.at(s + 1, m)]) + costs_.latency(pipeline_, s, s + 1));
+        raise(tail, after(out_.forward[out_.at(s + 1, m)]) + crossing(s, s + 1, m));
       }
       if (next) {
         raise(tail, after(out_.forward[out_.at(s, m + 1)]));

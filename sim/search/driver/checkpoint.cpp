@@ -64,6 +64,10 @@ void add_costs(Hash& hash, const CostTable& costs) {
   }
   add_all(hash, costs.transfer_latency);
   add_all(hash, costs.transfer_bytes);
+  if (costs.transfers_by_unit) {
+    add_grid(hash, costs.unit_transfer_latency);
+    add_grid(hash, costs.unit_transfer_bytes);
+  }
   add_all(hash, costs.memory.resident);
   add_all(hash, costs.memory.capacity);
   add_all(hash, costs.gradient_reduction);

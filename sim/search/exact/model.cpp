@@ -92,6 +92,14 @@ class Builder {
         }
       }
     }
+    const Grid& latency = costs_.unit_transfer_latency;
+    for (std::int32_t s = 0; costs_.transfers_by_unit && s + 1 < pipeline_.stages; ++s) {
+      for (std::int32_t q = 0; q < pipeline_.slices_of(a); ++q) {
+        if (latency.at(s, a, q) != latency.at(s, b, q)) {
+          return false;
+        }
+      }
+    }
     return true;
   }
 
@@ -163,7 +171,7 @@ class Builder {
         const std::int32_t here = forward_[unit(s, g, q)] = add(op, g, 0);
         if (s > 0) {
           connect(forward_[unit(s - 1, g, q)], here,
-                  costs_.latency(pipeline_, s - 1, s, direction));
+                  costs_.latency(pipeline_, s - 1, s, op.op.unit, direction));
         }
         if (q > 0) {
           connect(forward_[unit(s, g, q - 1)], here, 0);
@@ -190,7 +198,7 @@ class Builder {
         connect(forward_[unit(s, g, q)], here, 0);
         if (s + 1 < pipeline_.stages) {
           connect(backward_[unit(s + 1, g, q)], here,
-                  costs_.latency(pipeline_, s + 1, s, direction));
+                  costs_.latency(pipeline_, s + 1, s, op.op.unit, direction));
         }
         if (q + 1 < pipeline_.slices_of(g)) {
           connect(backward_[unit(s, g, q + 1)], here, 0);
@@ -309,7 +317,8 @@ class Builder {
       seen[d] = 1;
       --left;
       if (s > 0) {
-        start += costs_.forward.at(s - 1, 0) + costs_.latency(pipeline_, s - 1, s);
+        start += costs_.forward.at(s - 1, 0) +
+                 costs_.latency(pipeline_, s - 1, s, Unit{}, Direction::kOnly);
       }
       model_.head[d] = start;
       model_.tail[d] = -start;

@@ -109,11 +109,11 @@ CopyReplay::CopyReplay(const Instance& instance, const Schedule& schedule)
     const auto stage = static_cast<std::uint32_t>(pipeline.microbatches);  // units of one
     if (entry.op.kind == OpKind::kForward && s > 0) {
       entry.remote = units_[entry.unit - stage].forward;
-      entry.latency = costs.latency(pipeline, s - 1, s);
+      entry.latency = costs.latency(pipeline, s - 1, s, entry.op.unit, entry.op.direction);
     } else if ((entry.op.kind == OpKind::kBackward || entry.op.kind == OpKind::kBackwardInput) &&
                s + 1 < pipeline.stages) {
       entry.remote = units_[entry.unit + stage].backward;
-      entry.latency = costs.latency(pipeline, s + 1, s);
+      entry.latency = costs.latency(pipeline, s + 1, s, entry.op.unit, entry.op.direction);
     }
   }
 }

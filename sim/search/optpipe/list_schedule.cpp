@@ -57,9 +57,10 @@ RoomScheduler::RoomScheduler(const Instance& instance)
     device_.push_back(d);
     chunk_.push_back(
         static_cast<std::int32_t>(std::lower_bound(own.begin(), own.end(), s) - own.begin()));
-    latency_.push_back(s == 0 ? 0 : costs.latency(instance.pipeline, s - 1, s));
     Bytes largest = 0;
     for (std::int32_t m = 0; m < microbatches_; ++m) {
+      latency_.push_back(
+          s == 0 ? 0 : costs.latency(instance.pipeline, s - 1, s, Unit{m, 0, 0}, Direction::kOnly));
       forward_.push_back(costs.forward.at(s, m));
       backward_.push_back(split_ ? costs.backward_input.at(s, m) : costs.backward.at(s, m));
       weight_.push_back(split_ ? costs.backward_weight.at(s, m) : 0);
@@ -174,7 +175,7 @@ class ListRun {
     if (s == 0) {
       return 0;
     }
-    return next_f_[slot(s - 1)] > m ? end_f_[cell(s - 1, m)] + c_.latency_[slot(s)] : kNever;
+    return next_f_[slot(s - 1)] > m ? end_f_[cell(s - 1, m)] + c_.latency_[cell(s, m)] : kNever;
   }
 
   /// The same of the next backward, or of the R before it, which can run while the gradient is on
@@ -194,7 +195,7 @@ class ListRun {
     if (s + 1 == c_.stages_) {
       return end_f_[cell(s, m)];
     }
-    return next_b_[slot(s + 1)] > m ? end_b_[cell(s + 1, m)] + c_.latency_[slot(s + 1)] : kNever;
+    return next_b_[slot(s + 1)] > m ? end_b_[cell(s + 1, m)] + c_.latency_[cell(s + 1, m)] : kNever;
   }
 
   // A forward leaves room for one unit of every later stage of its device, so that what has begun

@@ -94,12 +94,15 @@ void PipelineMilp::add_nodes() {
   const auto need = [&](std::size_t node, std::size_t other, Time latency) {
     needs_[node].emplace_back(other, latency);
   };
+  const auto crossing = [&](std::int32_t from, std::int32_t to, std::int32_t m) {
+    return costs.latency(pipeline, from, to, Unit{m, 0, 0}, Direction::kOnly);
+  };
   for (std::int32_t s = 0; s < pipeline.stages; ++s) {
     for (std::int32_t m = 0; m < microbatches; ++m) {
       const std::size_t f = add(OpKind::kForward, s, m, costs.memory.forward.at(s, m));
       forward[at(s, m)] = f;
       if (s > 0) {
-        need(f, forward[at(s - 1, m)], costs.latency(pipeline, s - 1, s));
+        need(f, forward[at(s - 1, m)], crossing(s - 1, s, m));
       }
       if (m > 0) {
         need(f, forward[at(s, m - 1)], 0);
@@ -115,7 +118,7 @@ void PipelineMilp::add_nodes() {
       backward[at(s, m)] = b;
       need(b, forward[at(s, m)], 0);
       if (s + 1 < pipeline.stages) {
-        need(b, backward[at(s + 1, m)], costs.latency(pipeline, s + 1, s));
+        need(b, backward[at(s + 1, m)], crossing(s + 1, s, m));
       }
       if (m > 0) {
         need(b, backward[at(s, m - 1)], 0);

@@ -45,16 +45,21 @@ void add_plain(Hash& hash, const std::vector<std::int32_t>& values) {
   }
 }
 
-void add_grid(const Grid& grid, const Pipeline& pipeline,
+void add_rows(const Grid& grid, std::int32_t rows, const Pipeline& pipeline,
               std::vector<std::vector<std::int64_t>>& lists) {
   lists.emplace_back();
-  for (std::int32_t s = 0; s < pipeline.stages; ++s) {
+  for (std::int32_t s = 0; s < rows; ++s) {
     for (std::int32_t m = 0; m < pipeline.microbatches; ++m) {
       for (std::int32_t k = 0; k < pipeline.slices_of(m); ++k) {
         lists.back().push_back(grid.at(s, m, k));
       }
     }
   }
+}
+
+void add_grid(const Grid& grid, const Pipeline& pipeline,
+              std::vector<std::vector<std::int64_t>>& lists) {
+  add_rows(grid, pipeline.stages, pipeline, lists);
 }
 
 void add_times(Hash& hash, const Instance& instance, bool offload) {
@@ -72,6 +77,9 @@ void add_times(Hash& hash, const Instance& instance, bool offload) {
     add_grid(costs.reload, instance.pipeline, times);
   }
   times.push_back(costs.transfer_latency);
+  if (costs.transfers_by_unit) {
+    add_rows(costs.unit_transfer_latency, instance.pipeline.stages - 1, instance.pipeline, times);
+  }
   times.push_back(costs.gradient_reduction);
   times.push_back(costs.optimizer_step);
   add(hash, times);
@@ -111,6 +119,13 @@ void add_network(Hash& hash, const Instance& instance) {
   }
   for (const Bytes bytes : costs.transfer_bytes) {
     hash.add(bytes);
+  }
+  if (costs.transfers_by_unit) {
+    std::vector<std::vector<std::int64_t>> bytes;
+    add_rows(costs.unit_transfer_bytes, instance.pipeline.stages - 1, instance.pipeline, bytes);
+    for (const Bytes each : bytes.front()) {
+      hash.add(each);
+    }
   }
   for (const Link& link : costs.network.links) {
     hash.add(std::int64_t{link.from});

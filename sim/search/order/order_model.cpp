@@ -72,6 +72,12 @@ void connect(const TaskGraph& graph, OrderModel& model) {
   }
 }
 
+// Whether the data of two ops of a class is equally long under way.
+bool same_transfers(const OrderTask& a, const OrderTask& b) {
+  return std::ranges::equal(a.needs_latency, b.needs_latency) &&
+         std::ranges::equal(a.consumers_latency, b.consumers_latency);
+}
+
 void classify(OrderModel& model) {
   using Key = std::tuple<OpKind, Direction, Direction, std::uint16_t, std::uint16_t>;
   std::map<Key, std::uint32_t> known;
@@ -85,7 +91,8 @@ void classify(OrderModel& model) {
     }
     const OpIndex like = first[place->second];
     model.klass.push_back(place->second);
-    model.alike = model.alike && model.duration[t] == model.duration[like] &&
+    model.alike = model.alike && same_transfers(model.tasks[t], model.tasks[like]) &&
+                  model.duration[t] == model.duration[like] &&
                   model.at_start[t] == model.at_start[like] &&
                   model.at_end[t] == model.at_end[like];
   }

@@ -65,8 +65,8 @@ struct OrderModel {
   std::vector<Recomputation> recomputations;   ///< those that may be switched; otherwise empty
   std::vector<std::int32_t> recomputation_of;  ///< [tasks] index or -1
   bool pairs = false;                          ///< some task has two needs on other devices
-  bool alike = true;                           ///< ops of a class take equal times and bytes
-  Time typical = 1;  ///< mean duration of the tasks that take time, at least 1
+  bool alike = true;  ///< ops of a class take equal times, transfers and bytes
+  Time typical = 1;   ///< mean duration of the tasks that take time, at least 1
 
   [[nodiscard]] std::size_t size() const { return tasks.size(); }
   [[nodiscard]] OpIndex nothing() const {

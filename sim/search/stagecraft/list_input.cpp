@@ -61,7 +61,8 @@ bool ListInput::assign(const Instance& instance, Bytes cap) {
   const auto varies = [](const Grid& grid) { return grid.microbatch_stride != 0; };
   const bool varying = varies(costs.forward) ||
                        varies(split ? costs.backward_input : costs.backward) ||
-                       (split && varies(costs.backward_weight)) || varies(costs.memory.forward);
+                       (split && varies(costs.backward_weight)) || varies(costs.memory.forward) ||
+                       costs.transfers_by_unit;
   row = varying ? microbatches : 1;
   column = varying ? 1 : 0;
   const std::int32_t columns = varying ? microbatches : 1;
@@ -71,9 +72,13 @@ bool ListInput::assign(const Instance& instance, Bytes cap) {
     flatten(costs.backward_weight, stages, columns, 1, weight);
   }
   device = pipeline.device_of_stage;
-  latency.resize(static_cast<std::size_t>(std::max(0, stages - 1)));
+  latency_row = costs.transfers_by_unit ? microbatches : 1;
+  latency_column = costs.transfers_by_unit ? 1 : 0;
+  latency.clear();
   for (std::int32_t s = 0; s + 1 < stages; ++s) {
-    latency[static_cast<std::size_t>(s)] = costs.latency(pipeline, s, s + 1);
+    for (std::int32_t m = 0; m < latency_row; ++m) {
+      latency.push_back(costs.latency(pipeline, s, s + 1, Unit{m, 0, 0}, Direction::kOnly));
+    }
   }
   closing = costs.gradient_reduction;
   limited = costs.memory.given && (!costs.memory.capacity.empty() || cap > 0);

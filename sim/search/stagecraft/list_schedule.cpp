@@ -77,9 +77,12 @@ void ListScheduler::lay_out(const ListInput& input) {
       slot_of_[index(position)] = static_cast<std::int32_t>(slot);
     }
   }
-  hop_.assign(2 * stages, 0);
+  const std::size_t hops = index(input.latency_row);
+  hop_.assign(2 * stages * hops, 0);
   for (std::size_t s = 0; s + 1 < stages; ++s) {
-    hop_[s] = hop_[2 * stages - 2 - s] = input.latency[s];
+    for (std::size_t m = 0; m < hops; ++m) {
+      hop_[s * hops + m] = hop_[(2 * stages - 2 - s) * hops + m] = input.latency[s * hops + m];
+    }
   }
   arrivals_.resize(2 * stages * index(microbatches_));
   std::fill_n(arrivals_.begin(), microbatches_, Time{0});
@@ -108,7 +111,7 @@ void ListScheduler::rank(const ListInput& input, const ListRule& rule) {
   Time head = 0;
   for (std::size_t p = 0; p < positions; ++p) {
     head_[p] = head;
-    head += duration(input, static_cast<std::int32_t>(p), 0) + hop_[p];
+    head += duration(input, static_cast<std::int32_t>(p), 0) + hop_[p * index(input.latency_row)];
   }
   Time period = 1;
   for (std::size_t d = 0; d < index(input.devices); ++d) {
@@ -295,7 +298,8 @@ void ListScheduler::place(const ListInput& input, const ListRule& rule, std::siz
     slot.arrival = arrivals_[index(position) * index(microbatches_) + index(slot.next)];
   }
   if (position + 1 < 2 * stages_) {
-    arrive(position + 1, microbatch, end + hop_[index(position)]);
+    const std::size_t hop = index(position * input.latency_row + microbatch * input.latency_column);
+    arrive(position + 1, microbatch, end + hop_[hop]);
   }
   if (!backward) {
     ++done_forward_[index(stage)];

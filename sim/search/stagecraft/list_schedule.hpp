@@ -51,10 +51,11 @@ struct ListInput {
   bool split = false;    ///< B and W apart; otherwise `backward` is BW
   bool limited = false;  ///< memory binds
   std::int32_t row = 1, column = 0;
+  std::int32_t latency_row = 1, latency_column = 0;  ///< M, 1: latencies depend on the micro-batch
   std::vector<Time> forward, backward, weight;
   std::vector<Bytes> allocate, release, release_late;  ///< by F, B (or BW), W; all >= 0
   std::vector<Bytes> room, resident;                   ///< [P] capacity - resident; resident
-  std::vector<Time> latency;                           ///< [S-1], 0 within a device
+  std::vector<Time> latency;                           ///< [S-1] x latency_row, 0 within a device
   std::vector<std::int32_t> device;                    ///< [S]
   std::vector<Time> closing;  ///< [P] gradient reduction behind the last op; empty: 0
 
@@ -143,7 +144,7 @@ class ListScheduler {
   std::vector<std::int32_t> slot_of_;      // [2S] by position in the chain
   std::vector<std::int64_t> slope_;        // [2S] of the key, per micro-batch
   std::vector<std::int64_t> head_;         // [2S]
-  std::vector<Time> hop_;                  // [2S] latency from a position to the next
+  std::vector<Time> hop_;                  // [2S] x latency_row, from a position to the next
   std::vector<Time> arrivals_;             // [2S][M]
   std::vector<std::int32_t> known_;        // [2S] arrivals known
   std::vector<std::int32_t> flight_;       // [S]

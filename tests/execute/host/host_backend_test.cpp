@@ -105,7 +105,7 @@ TEST_CASE("the program's data is checked where it is consumed") {
 
 TEST_CASE("messages and copies move real bytes, and not more than asked for") {
   Case moving = make_case("1f1b", 2, 4, Communication::kLatency, P2pLowering::kBatched, 100);
-  std::fill(moving.graph.boundary_bytes.begin() + 1, moving.graph.boundary_bytes.end(), 100'000);
+  std::fill(moving.graph.crossing_bytes.begin() + 1, moving.graph.crossing_bytes.end(), 100'000);
   HostOptions options;
   options.clock = HostClock::kVirtual;
   const auto messages = static_cast<double>(moving.program.messages.size());

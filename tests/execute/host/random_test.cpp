@@ -43,6 +43,9 @@ void add_links(Random& random, const Pipeline& pipeline, CostTable& costs) {
   for (std::int32_t boundary = 1; boundary < pipeline.stages; ++boundary) {
     costs.transfer_bytes.push_back(random.uniform(0, 12));
   }
+  if (costs.transfers_by_unit) {
+    test::vary_transfers(random, pipeline, 15, 12, costs);
+  }
 }
 
 // A mode, links, host links that are shared, memory to wait for, an end of the iteration.
@@ -108,8 +111,8 @@ TEST_CASE("random schedules under the real clock run in order to their end") {
     for (Time& duration : graph.duration) {
       duration = random.chance(1, 2) ? 0 : random.uniform(0, 20) * kMicrosecond;
     }
-    for (std::size_t boundary = 1; boundary < graph.boundary_latency.size(); ++boundary) {
-      graph.boundary_latency[boundary] = random.uniform(0, 5) * kMicrosecond;
+    for (std::size_t crossing = 1; crossing < graph.crossing_latency.size(); ++crossing) {
+      graph.crossing_latency[crossing] = random.uniform(0, 5) * kMicrosecond;
     }
     const Result<ExecutionRun> run = test::run_on_host(schedule, graph, costs, {});
     CAPTURE(i);

@@ -32,7 +32,7 @@ class FakeBackend : public ExecutionBackend {
     for (Time& duration : graph.duration) {
       duration *= factor;
     }
-    for (Time& latency : graph.boundary_latency) {
+    for (Time& latency : graph.crossing_latency) {
       latency *= factor;
     }
     Interpreted seen = interpret(job.program, graph);

@@ -81,7 +81,7 @@ class Interpreter {
   void begin(MessageIndex message, Time time) {
     run_.transfer_start[message] = time;
     run_.transfer_end[message] =
-        time + graph_.boundary_latency[program_.messages[message].boundary];
+        time + graph_.crossing_latency[program_.messages[message].crossing];
   }
 
   // As on a communicator: the n-th send from one device to another meets the n-th receive.

@@ -46,7 +46,7 @@ std::vector<TransferKey> transfers_of(const ExecutionProgram& program, const Tas
     const P2pMessage& m = program.messages[i];
     if (run.transfer_end[i] != kNever) {
       keys.emplace_back(run.transfer_start[i], m.producer, m.consumer, run.transfer_end[i],
-                        graph.boundary_bytes[m.boundary]);
+                        graph.crossing_bytes[m.crossing]);
     }
   }
   std::sort(keys.begin(), keys.end());

@@ -59,6 +59,13 @@ Instance random_instance(Random& random, const Shape& shape, bool uneven, bool z
   for (std::int32_t s = 1; s < pipeline.stages; ++s) {
     costs.transfer_latency.push_back(unit * random.uniform(0, 2));
   }
+  if (random.chance(1, 3)) {
+    test::vary_transfers(random, pipeline, 2, 0, costs);
+    for (std::int64_t& latency : costs.unit_transfer_latency.values) {
+      latency *= unit;
+    }
+    set_transfers_by_unit(pipeline, costs.unit_transfer_latency, Grid{}, costs);
+  }
   MemoryCosts& memory = costs.memory;
   memory.given = true;
   memory.backward_input = grid(-3, 0, 1);

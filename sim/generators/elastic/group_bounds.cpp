@@ -1,0 +1,136 @@
+#include "group_bounds.hpp"
+
+#include <algorithm>
+
+#include "windows.hpp"
+
+namespace stagecraft::elastic {
+namespace {
+
+struct SteadyWindow {
+  std::int32_t begin = 0;  ///< units
+  std::int32_t end = 0;
+  std::int64_t layers = 0;  ///< that it needs
+};
+
+class LeastLayers {
+ public:
+  LeastLayers(const CheckpointProblem& problem, std::span<const std::int32_t> first)
+      : problem_(problem),
+        first_(first),
+        order_(unit_order(problem)),
+        count_(problem.slices.size()),
+        bounds_((count_ + 1) * (count_ + 1), 0) {}
+
+  std::vector<std::int64_t> run() {
+    std::vector<std::int32_t> kinds = problem_.slices;
+    std::ranges::sort(kinds);
+    const auto repeated = std::ranges::unique(kinds);
+    kinds.erase(repeated.begin(), repeated.end());
+    for (const std::int32_t most_slices : kinds) {
+      for (std::int32_t stage = 0; stage < problem_.stages; ++stage) {
+        count_with(most_slices, stage);
+      }
+    }
+    return std::move(bounds_);
+  }
+
+ private:
+  /// What a window needs on its own: the units that save most first.
+  [[nodiscard]] std::int64_t need_of(std::int32_t stage, std::int32_t warmup,
+                                     std::int32_t backward) {
+    const std::size_t row =
+        static_cast<std::size_t>(stage) * static_cast<std::size_t>(order_.units());
+    Bytes need = problem_.memory[row + static_cast<std::size_t>(
+                                           order_.mirror[static_cast<std::size_t>(backward)])] -
+                 problem_.room[static_cast<std::size_t>(stage)];
+    helpers_.clear();
+    visit_others(order_, warmup, backward, [&](std::int32_t k) {
+      need += problem_.memory[row + static_cast<std::size_t>(k)];
+      const std::int32_t limit = layer_limit(problem_, stage, k);
+      if (limit > 0) {
+        helpers_.push_back({problem_.saving[row + static_cast<std::size_t>(k)], limit});
+      }
+    });
+    if (need <= 0) {
+      return 0;
+    }
+    std::ranges::sort(helpers_, std::ranges::greater{}, &Helper::saving);
+    std::int64_t layers = 0;
+    for (const Helper& helper : helpers_) {
+      const Bytes taken = std::min<Bytes>(helper.limit, (need + helper.saving - 1) / helper.saving);
+      layers += taken;
+      need -= taken * helper.saving;
+      if (need <= 0) {
+        return layers;
+      }
+    }
+    return kTooMuch;
+  }
+
+  /// Raises the bound of every pipeline whose longest micro-batch has at least `most_slices`.
+  void count_with(std::int32_t most_slices, std::int32_t stage) {
+    const std::int32_t n = order_.units();
+    const auto warmup =
+        static_cast<std::int32_t>(elastic_warmup(problem_.stages, stage, most_slices, n));
+    windows_.clear();
+    bool any = false;
+    for (std::int32_t b = 0; b <= n - warmup; ++b) {
+      const auto at = static_cast<std::size_t>(b);
+      const bool block_done = order_.mirror[at] == order_.block_begin[at];
+      windows_.push_back(
+          {block_done ? b + 1 : order_.block_begin[at], b + warmup, need_of(stage, warmup, b)});
+      any = any || windows_.back().layers > 0;
+    }
+    if (!any) {
+      return;
+    }
+    best_.resize(static_cast<std::size_t>(n) + 1);
+    for (std::size_t i = 0; i < count_; ++i) {
+      add_up_from(i, most_slices, warmup);
+    }
+  }
+
+  void add_up_from(std::size_t i, std::int32_t most_slices, std::int32_t warmup) {
+    const std::int32_t begin = first_[i];
+    const std::int32_t end = first_[count_];
+    std::fill(best_.begin() + begin, best_.end(), 0);
+    for (std::int32_t e = begin + warmup; e <= end; ++e) {
+      const SteadyWindow& window = windows_[static_cast<std::size_t>(e - warmup)];
+      const std::int64_t before = best_[static_cast<std::size_t>(std::max(begin, window.begin))];
+      best_[static_cast<std::size_t>(e)] = std::min(
+          kTooMuch, std::max(best_[static_cast<std::size_t>(e) - 1], before + window.layers));
+    }
+    std::int32_t longest = 0;
+    for (std::size_t j = i + 1; j <= count_; ++j) {
+      longest = std::max(longest, problem_.slices[j - 1]);
+      std::int64_t& bound = bounds_[i * (count_ + 1) + j];
+      if (longest >= most_slices) {
+        bound = std::max(bound, best_[static_cast<std::size_t>(first_[j])]);
+      }
+    }
+  }
+
+  struct Helper {
+    Bytes saving;
+    std::int32_t limit;
+  };
+
+  const CheckpointProblem& problem_;
+  std::span<const std::int32_t> first_;
+  UnitOrder order_;
+  std::size_t count_;
+  std::vector<std::int64_t> bounds_;
+  std::vector<SteadyWindow> windows_;  // of one stage, by backward
+  std::vector<std::int64_t> best_;     // [units + 1] by end
+  std::vector<Helper> helpers_;
+};
+
+}  // namespace
+
+std::vector<std::int64_t> least_layers(const CheckpointProblem& problem,
+                                       std::span<const std::int32_t> first) {
+  return LeastLayers(problem, first).run();
+}
+
+}  // namespace stagecraft::elastic

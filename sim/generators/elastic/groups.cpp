@@ -1,0 +1,213 @@
+// Which micro-batches share a pipeline (formula 14 of 2509.21275): a shortest path over the places
+// between micro-batches, where the edge i -> j is a pipeline of micro-batches i .. j - 1 and costs
+// its warm-up and its recomputation.
+//
+// An edge's exact cost takes an integer program, so it is worked out only for edges of a path that
+// would be the shortest if the bounds of all others were exact (a lazy shortest path; Dellin and
+// Srinivasa, ICAPS 2016). Bounds spread: a pipeline that holds another one recomputes at least as
+// much, for its windows hold the other's. The search ends when the best path of known edges is as
+// close to the best that may be hoped for as `gap` asks.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+
+#include "group_bounds.hpp"
+#include "stagecraft/core/check.hpp"
+#include "windows.hpp"
+
+namespace stagecraft::elastic {
+namespace {
+
+constexpr Time kNoPath = std::numeric_limits<Time>::max() / 4;
+
+/// Micro-batches begin .. end - 1 on their own.
+CheckpointProblem part_of(const CheckpointProblem& problem, std::span<const std::int32_t> first,
+                          std::size_t begin, std::size_t end) {
+  CheckpointProblem part;
+  part.stages = problem.stages;
+  part.layers = problem.layers;
+  part.room = problem.room;
+  part.slices.assign(problem.slices.begin() + static_cast<std::ptrdiff_t>(begin),
+                     problem.slices.begin() + static_cast<std::ptrdiff_t>(end));
+  const auto from = static_cast<std::ptrdiff_t>(first[begin]);
+  const auto to = static_cast<std::ptrdiff_t>(first[end]);
+  part.layer_time.assign(problem.layer_time.begin() + from, problem.layer_time.begin() + to);
+  const auto units = static_cast<std::ptrdiff_t>(problem.layer_time.size());
+  for (std::ptrdiff_t stage = 0; stage < problem.stages; ++stage) {
+    const std::ptrdiff_t row = stage * units;
+    part.memory.insert(part.memory.end(), problem.memory.begin() + row + from,
+                       problem.memory.begin() + row + to);
+    part.saving.insert(part.saving.end(), problem.saving.begin() + row + from,
+                       problem.saving.begin() + row + to);
+  }
+  return part;
+}
+
+class Planner {
+ public:
+  Planner(const CheckpointProblem& problem, std::span<const Time> delta,
+          const CheckpointOptions& options)
+      : problem_(problem),
+        delta_(delta),
+        options_(options),
+        count_(problem.slices.size()),
+        bound_((count_ + 1) * (count_ + 1), 0),
+        plans_((count_ + 1) * (count_ + 1)) {
+    first_.push_back(0);
+    for (const std::int32_t slices : problem.slices) {
+      first_.push_back(first_.back() + slices);
+    }
+    shortest_layer_ = *std::ranges::min_element(problem.layer_time);
+  }
+
+  GroupPlan run() {
+    GroupPlan plan;
+    for (std::size_t m = 0; m < count_; ++m) {
+      if (!fits(m, m + 1)) {
+        plan.unfit_microbatch = static_cast<std::int32_t>(m);
+        return plan;
+      }
+    }
+    const std::vector<std::int64_t> least = least_layers(problem_, first_);
+    std::ranges::transform(least, bound_.begin(), [&](std::int64_t layers) {
+      return layers >= kTooMuch ? kNoPath : layers * shortest_layer_;
+    });
+    while (true) {
+      const Path hoped = shortest_path(false);
+      const Path known = shortest_path(true);
+      if (close_enough(known.cost, hoped.cost)) {
+        return plan_of(known.places);
+      }
+      bool news = false;
+      for (std::size_t at = 0; at + 1 < hoped.places.size(); ++at) {
+        news = work_out(hoped.places[at], hoped.places[at + 1]) || news;
+      }
+      STAGECRAFT_CHECK(news, "a path of known edges is a known path");
+    }
+  }
+
+ private:
+  [[nodiscard]] std::size_t edge(std::size_t i, std::size_t j) const {
+    return i * (count_ + 1) + j;
+  }
+
+  [[nodiscard]] bool fits(std::size_t i, std::size_t j) const {
+    const CheckpointProblem part = part_of(problem_, first_, i, j);
+    const UnitOrder order = unit_order(part);
+    return fits_with_everything_recomputed(part, order, shortages(part, order));
+  }
+
+  struct Path {
+    Time cost = kNoPath;
+    std::vector<std::size_t> places;  // 0, ends of pipelines; the last one is M
+  };
+
+  /// The shortest path, with bounds for the edges whose cost is unknown or without those edges.
+  /// Longer pipelines win ties.
+  [[nodiscard]] Path shortest_path(bool known_only) const {
+    std::vector<Time> cost(count_ + 1, kNoPath);
+    std::vector<std::size_t> from(count_ + 1, 0);
+    cost[0] = 0;
+    for (std::size_t j = 1; j <= count_; ++j) {
+      for (std::size_t i = 0; i < j; ++i) {
+        if (known_only && !plans_[edge(i, j)]) {
+          continue;
+        }
+        const Time through = std::min(kNoPath, cost[i] + delta_[i] + bound_[edge(i, j)]);
+        if (through < cost[j]) {
+          cost[j] = through;
+          from[j] = i;
+        }
+      }
+    }
+    Path path{cost[count_], {count_}};
+    while (path.places.back() != 0) {
+      path.places.push_back(from[path.places.back()]);
+    }
+    std::ranges::reverse(path.places);
+    return path;
+  }
+
+  [[nodiscard]] bool close_enough(Time known, Time hoped) const {
+    return known < kNoPath &&
+           static_cast<double>(known - hoped) <= options_.gap * static_cast<double>(known);
+  }
+
+  /// False if the edge's cost was known.
+  bool work_out(std::size_t i, std::size_t j) {
+    if (plans_[edge(i, j)]) {
+      return false;
+    }
+    const CheckpointProblem part = part_of(problem_, first_, i, j);
+    CheckpointPlan plan = checkpoint_diagonal(part, options_);
+    if (!plan.feasible) {
+      raise_bounds(i, j, kNoPath);
+      return true;
+    }
+    trim_checkpoints(part, plan.layers);
+    raise_bounds(i, j, static_cast<Time>(std::ceil(plan.bound - 1e-6)) * shortest_layer_);
+    bound_[edge(i, j)] = recompute_time(part, plan.layers);
+    plans_[edge(i, j)] = std::move(plan.layers);
+    return true;
+  }
+
+  /// Of every pipeline that holds this one and is not worked out.
+  void raise_bounds(std::size_t begin, std::size_t end, Time bound) {
+    for (std::size_t i = 0; i <= begin; ++i) {
+      for (std::size_t j = end; j <= count_; ++j) {
+        if (!plans_[edge(i, j)]) {
+          bound_[edge(i, j)] = std::max(bound_[edge(i, j)], bound);
+        }
+      }
+    }
+  }
+
+  [[nodiscard]] GroupPlan plan_of(const std::vector<std::size_t>& path) const {
+    GroupPlan plan;
+    plan.feasible = true;
+    plan.layers.assign(problem_.memory.size(), 0);
+    const std::size_t units = problem_.layer_time.size();
+    for (std::size_t at = 0; at + 1 < path.size(); ++at) {
+      const std::size_t i = path[at];
+      const std::size_t j = path[at + 1];
+      plan.sizes.push_back(static_cast<std::int32_t>(j - i));
+      plan.cost += delta_[i] + bound_[edge(i, j)];
+      const std::vector<std::int32_t>& layers = *plans_[edge(i, j)];
+      const auto width = static_cast<std::size_t>(first_[j] - first_[i]);
+      for (std::size_t stage = 0; stage < static_cast<std::size_t>(problem_.stages); ++stage) {
+        std::copy_n(layers.begin() + static_cast<std::ptrdiff_t>(stage * width), width,
+                    plan.layers.begin() + static_cast<std::ptrdiff_t>(
+                                              stage * units + static_cast<std::size_t>(first_[i])));
+      }
+    }
+    return plan;
+  }
+
+  const CheckpointProblem& problem_;
+  std::span<const Time> delta_;
+  const CheckpointOptions& options_;
+  std::size_t count_;
+  std::vector<std::int32_t> first_;  // [M + 1] first unit of every micro-batch
+  Time shortest_layer_ = 0;
+  std::vector<Time> bound_;  // [M + 1][M + 1] exact where there is a plan
+  std::vector<std::optional<std::vector<std::int32_t>>> plans_;
+};
+
+}  // namespace
+
+GroupPlan plan_groups(const CheckpointProblem& problem, std::span<const Time> delta,
+                      const CheckpointOptions& options) {
+  check_problem(problem);
+  STAGECRAFT_CHECK(delta.size() == problem.slices.size(), "delta per micro-batch");
+  STAGECRAFT_CHECK(std::ranges::all_of(delta, [](Time time) { return time >= 0; }),
+                   "a warm-up takes no negative time");
+  if (problem.slices.empty()) {
+    GroupPlan nothing;
+    nothing.feasible = true;
+    return nothing;
+  }
+  return Planner(problem, delta, options).run();
+}
+
+}  // namespace stagecraft::elastic

@@ -1,0 +1,90 @@
+// A pipelined plan while it is compared with others, and what all planners do with it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "search/elastic/stage_lists.hpp"
+#include "search/elastic/unit_table.hpp"
+#include "stagecraft/search/elastic.hpp"
+
+namespace stagecraft::elastic {
+
+struct Candidate {
+  data::Formation formation;  ///< micro-batches in the order in which they run
+  CostRule rule = CostRule::kPlain;
+  UnitTable table;
+  std::vector<std::int32_t> layers;  ///< [stages][units] recomputed
+  std::vector<std::int32_t> groups;  ///< micro-batches of each pipeline
+  StageLists lists;
+  Time time = kNever;   ///< by replay
+  Time model = kNever;  ///< what the strategy's own objective says; kNever: it has none
+  std::string note;
+};
+
+/// What a batch needs where nothing fits.
+struct Misfit {
+  std::int32_t stage = 0;
+  Bytes need = 0;  ///< with the resident part
+  Bytes capacity = 0;
+};
+
+/// Keeps the best of what it is offered: least time, the first of equal ones.
+class Sweep {
+ public:
+  explicit Sweep(const StrategyInput& input) : input_(&input) {}
+
+  /// Times the candidate and keeps it if it is better. It must fit in memory.
+  void offer(Candidate candidate);
+  /// The same, compared by Candidate::model.
+  void offer_by_model(Candidate candidate);
+  /// Remembers why one was none.
+  void reject(const Diagnostics& failures);
+  void reject(const Misfit& misfit);
+
+  [[nodiscard]] const std::optional<Candidate>& best() const { return best_; }
+  [[nodiscard]] std::optional<Candidate>& best() { return best_; }
+  [[nodiscard]] std::int32_t offered() const { return offered_; }
+  [[nodiscard]] ListTimer& timer() { return timer_; }
+  [[nodiscard]] const StrategyInput& input() const { return *input_; }
+
+  /// Why there is no best one: the misfit that is closest to fitting, or the first failure.
+  [[nodiscard]] Diagnostics why_none() const;
+
+ private:
+  const StrategyInput* input_;
+  ListTimer timer_;
+  std::optional<Candidate> best_;
+  std::optional<Misfit> closest_;
+  Diagnostics failures_;
+  std::int32_t offered_ = 0;
+};
+
+/// The fewest layers recomputed in every unit of every stage (all, where a stage has no more) with
+/// which `lists`, an order without R, fits in memory. Fills in layers and lists.
+[[nodiscard]] std::optional<Misfit> checkpoint_statically(Candidate& candidate,
+                                                          const StageLists& lists);
+
+/// 1F1B in one pipeline with static checkpointing: what most baselines end with. The formation's
+/// order is kept. Offers the result.
+void offer_static(Sweep& sweep, data::Formation formation, std::string note,
+                  CostRule rule = CostRule::kPlain);
+
+/// The plan of the best candidate, or why there is none.
+[[nodiscard]] Result<IterationPlan> finish(std::string_view strategy, Sweep& sweep);
+
+/// The plan of a candidate.
+[[nodiscard]] Result<IterationPlan> make_plan(std::string_view strategy, const StrategyInput& input,
+                                              const Candidate& candidate);
+
+/// Tokens that a packed micro-batch may have where no option says so: the context.
+[[nodiscard]] data::Tokens context_of(const StrategyInput& input);
+
+/// Most layers of a stage that any unit recomputes, for notes.
+[[nodiscard]] std::int32_t most_layers(const Candidate& candidate);
+
+}  // namespace stagecraft::elastic

@@ -1,0 +1,39 @@
+// One plan of InfiniPipe for one slice number K (2509.21275, algorithm 2 without its sweep).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "search/elastic/candidate.hpp"
+
+namespace stagecraft::elastic {
+
+enum class CheckpointRule : std::uint8_t { kAuto, kNone, kFull };
+
+struct ElasticChoice {
+  std::int32_t slices = 1;       ///< K
+  double token_threshold = 1.0;  ///< of packed slices, in first mesh slices
+  bool balanced = true;          ///< false: fixed chunks of 1/K of the longest sequence
+  CheckpointRule checkpoint = CheckpointRule::kAuto;
+  bool one_group = false;
+};
+
+/// The K that `auto` tries: 1 to 32 while the slices of the longest sequence keep 512 tokens.
+[[nodiscard]] std::vector<std::int32_t> slice_numbers(const StrategyInput& input);
+
+/// Chunks, longest first; nothing, and the sweep knows why, where there are none.
+/// K is raised where slices would not fit in memory.
+[[nodiscard]] std::optional<data::Formation> elastic_chunks(Sweep& sweep,
+                                                            const ElasticChoice& choice);
+
+/// Groups and checkpointing for given chunks. Nothing, and the sweep knows why, where no grouping
+/// fits in memory. Candidate::model is the paper's objective: the units' time on the slowest
+/// stage, a warm-up per pipeline, and the recomputation on the diagonals.
+[[nodiscard]] std::optional<Candidate> elastic_candidate(Sweep& sweep, data::Formation formation,
+                                                         const ElasticChoice& choice);
+
+/// Both.
+[[nodiscard]] std::optional<Candidate> elastic_candidate(Sweep& sweep, const ElasticChoice& choice);
+
+}  // namespace stagecraft::elastic

@@ -1,0 +1,220 @@
+#include "search/elastic/unit_table.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+namespace stagecraft::elastic {
+namespace {
+
+using data::Tokens;
+
+/// Slice as costs see it: alone on a stage of an otherwise empty device.
+data::Slice whole_slice(Tokens tokens) {
+  return data::Slice{{data::Piece{0, 0, tokens, tokens}}};
+}
+
+/// Every slice of a micro-batch takes the mean of `values` of its slices; what does not divide goes
+/// to the first ones, so that the sum stays.
+void level(const UnitTable& table, std::vector<Time>& values) {
+  for (std::int32_t p = 0; p < table.stages; ++p) {
+    for (std::int32_t m = 0; m < table.microbatches(); ++m) {
+      const std::int32_t slices = table.slices_of(m);
+      const auto begin = values.begin() + static_cast<std::ptrdiff_t>(table.at(
+                                              p, table.first[static_cast<std::size_t>(m)]));
+      const Time sum = std::accumulate(begin, begin + slices, Time{0});
+      for (std::int32_t q = 0; q < slices; ++q) {
+        begin[q] = sum / slices + (q < sum % slices ? 1 : 0);
+      }
+    }
+  }
+}
+
+void level_costs(const SequenceProfile& profile, const SequenceLayout& layout,
+                 const data::Formation& formation, UnitTable& table) {
+  level(table, table.forward);
+  level(table, table.backward);
+  level(table, table.layer);
+  SequenceProfile without = profile;
+  without.logits_bytes = 0.0;
+  std::int32_t unit = 0;
+  const std::int32_t last = table.stages - 1;
+  for (const data::MicroBatch& microbatch : formation.microbatches) {
+    for (const data::Slice& slice : microbatch.slices) {
+      const Bytes bare = unit_cost(without, layout, last, slice, microbatch.split()).activation;
+      const Bytes logits = table.activation[table.at(last, unit)] - bare;
+      table.activation[table.at(last, unit)] = bare;
+      for (std::int32_t p = 0; p < table.stages; ++p) {
+        table.activation[table.at(p, unit)] += (logits + table.stages - 1) / table.stages;
+      }
+      ++unit;
+    }
+  }
+}
+
+Grid stage_unit_grid(const UnitTable& table, const std::vector<std::int64_t>& values,
+                     std::int32_t max_slices) {
+  const std::int32_t microbatches = table.microbatches();
+  std::vector<std::int64_t> wide(static_cast<std::size_t>(table.stages) *
+                                 static_cast<std::size_t>(microbatches) *
+                                 static_cast<std::size_t>(max_slices));
+  for (std::int32_t p = 0; p < table.stages; ++p) {
+    for (std::int32_t u = 0; u < table.units; ++u) {
+      const std::int32_t m = table.microbatch[static_cast<std::size_t>(u)];
+      wide[static_cast<std::size_t>((std::int64_t{p} * microbatches + m) * max_slices +
+                                    table.slice(u))] = values[table.at(p, u)];
+    }
+  }
+  return Grid::per_slice(std::move(wide), microbatches, max_slices);
+}
+
+/// Overwrites durations and memory with those of the table.
+void fold(const UnitTable& table, const Checkpointing& checkpointing, SequencePipeline& pipeline) {
+  const std::int32_t slices = pipeline.pipeline.max_slices();
+  std::vector<std::int64_t> recompute(table.forward.size());
+  std::vector<std::int64_t> release(table.forward.size());
+  std::vector<std::int64_t> input(table.forward.size());
+  for (std::int32_t p = 0; p < table.stages; ++p) {
+    for (std::int32_t u = 0; u < table.units; ++u) {
+      const std::size_t at = table.at(p, u);
+      const std::int32_t layers = checkpointing.at(p, u, table.units);
+      recompute[at] = layers * table.layer[at];
+      release[at] = -table.activation[at];
+      input[at] = table.activation[at] - layers * table.saving[at];
+    }
+  }
+  CostTable& costs = pipeline.costs;
+  costs.forward = stage_unit_grid(table, table.forward, slices);
+  costs.backward = stage_unit_grid(table, table.backward, slices);
+  costs.recompute = stage_unit_grid(table, recompute, slices);
+  costs.memory.forward = stage_unit_grid(table, table.activation, slices);
+  costs.memory.backward_input = Grid::constant(0);
+  costs.memory.backward_weight = stage_unit_grid(table, release, slices);
+  costs.memory.stage_input = stage_unit_grid(table, input, slices);
+}
+
+void read_latencies(const CostTable& costs, UnitTable& table) {
+  for (std::int32_t b = 0; b + 1 < table.stages; ++b) {
+    for (std::int32_t u = 0; u < table.units; ++u) {
+      table.latency.push_back(
+          costs.transfers_by_unit
+              ? costs.unit_transfer_latency.at(b, table.microbatch[static_cast<std::size_t>(u)],
+                                               table.slice(u))
+              : costs.transfer_latency[static_cast<std::size_t>(b)]);
+    }
+  }
+}
+
+}  // namespace
+
+Result<UnitTable> unit_table(const SequenceProfile& profile, const SequenceLayout& layout,
+                             const data::Formation& formation, CostRule rule) {
+  const Result<SequencePipeline> pipeline = sequence_pipeline(profile, layout, formation);
+  if (!pipeline) {
+    return pipeline.failures();
+  }
+  UnitTable table;
+  table.stages = layout.pipeline;
+  table.first.push_back(0);
+  for (std::size_t m = 0; m < formation.microbatches.size(); ++m) {
+    const auto slices = static_cast<std::int32_t>(formation.microbatches[m].slices.size());
+    table.first.push_back(table.first.back() + slices);
+    table.microbatch.insert(table.microbatch.end(), static_cast<std::size_t>(slices),
+                            static_cast<std::int32_t>(m));
+  }
+  table.units = table.first.back();
+  const std::size_t cells =
+      static_cast<std::size_t>(table.stages) * static_cast<std::size_t>(table.units);
+  for (auto* list :
+       {&table.forward, &table.backward, &table.layer, &table.activation, &table.saving}) {
+    list->reserve(cells);
+  }
+  for (std::int32_t p = 0; p < table.stages; ++p) {
+    table.layers.push_back(layers_of_stage(profile, layout, p));
+    table.resident.push_back(pipeline->costs.memory.resident_of(p));
+    table.room.push_back(pipeline->costs.memory.capacity_of(p) - table.resident.back());
+    for (const data::MicroBatch& microbatch : formation.microbatches) {
+      for (const data::Slice& slice : microbatch.slices) {
+        const UnitCost cost = unit_cost(profile, layout, p, slice, microbatch.split());
+        table.forward.push_back(cost.forward());
+        table.backward.push_back(cost.backward());
+        table.layer.push_back(cost.layer_forward);
+        table.activation.push_back(cost.activation);
+        table.saving.push_back(cost.layer_saving);
+      }
+    }
+  }
+  read_latencies(pipeline->costs, table);
+  if (rule == CostRule::kLevelled) {
+    level_costs(profile, layout, formation, table);
+  }
+  return table;
+}
+
+Result<SequencePipeline> costed_pipeline(const SequenceProfile& profile,
+                                         const SequenceLayout& layout,
+                                         const data::Formation& formation,
+                                         const Checkpointing& checkpointing, CostRule rule) {
+  Result<SequencePipeline> pipeline = sequence_pipeline(profile, layout, formation, checkpointing);
+  if (!pipeline || rule == CostRule::kPlain) {
+    return pipeline;
+  }
+  const Result<UnitTable> table = unit_table(profile, layout, formation, rule);
+  if (!table) {
+    return table.failures();
+  }
+  fold(*table, checkpointing, *pipeline);
+  return pipeline;
+}
+
+Tokens most_tokens_of_slice(const SequenceProfile& profile, const SequenceLayout& layout) {
+  Tokens most = data::kLongestSequence;
+  for (std::int32_t p = 0; p < layout.pipeline; ++p) {
+    const Bytes room = profile.capacity - profile.reserved - model_state_bytes(profile, layout, p);
+    const auto needs = [&](Tokens tokens) {
+      return unit_cost(profile, layout, p, whole_slice(tokens), true).activation;
+    };
+    Tokens low = 0;
+    Tokens high = most;
+    while (low < high) {
+      const Tokens middle = low + (high - low + 1) / 2;
+      if (needs(middle) <= room) {
+        low = middle;
+      } else {
+        high = middle - 1;
+      }
+    }
+    most = low;
+  }
+  return most;
+}
+
+void sort_longest_first(const SequenceProfile& profile, const SequenceLayout& layout,
+                        data::Formation& formation) {
+  struct Key {
+    std::size_t slices;
+    Time forward;
+    std::size_t index;
+  };
+  std::vector<Key> keys;
+  keys.reserve(formation.microbatches.size());
+  for (std::size_t m = 0; m < formation.microbatches.size(); ++m) {
+    const data::MicroBatch& microbatch = formation.microbatches[m];
+    Time forward = 0;
+    for (const data::Slice& slice : microbatch.slices) {
+      forward += unit_cost(profile, layout, 0, slice, microbatch.split()).forward();
+    }
+    keys.push_back({microbatch.slices.size(), forward, m});
+  }
+  std::stable_sort(keys.begin(), keys.end(), [](const Key& a, const Key& b) {
+    return a.slices != b.slices ? a.slices > b.slices : a.forward > b.forward;
+  });
+  std::vector<data::MicroBatch> sorted;
+  sorted.reserve(keys.size());
+  for (const Key& key : keys) {
+    sorted.push_back(std::move(formation.microbatches[key.index]));
+  }
+  formation.microbatches = std::move(sorted);
+}
+
+}  // namespace stagecraft::elastic
