@@ -122,9 +122,9 @@ Time rounds_bound(std::span<const GroupRound> rounds, const RoundTerms& terms, s
     whole += (rest + gpus - 1) / gpus;
     return terms.once + std::max(whole, units.front().time);
   }
-  // Units that wait for the longest of their round: the j-th longest round takes at least as long as
-  // the unit at GPU j * gpus of all units side by side, longest first, because the rounds before it
-  // have no room for all that stand to its left.
+  // Units that wait for the longest of their round: the j-th longest round takes at least as long
+  // as the unit at GPU j * gpus of all units side by side, longest first, because the rounds before
+  // it have no room for all that stand to its left.
   Time bound = terms.once;
   std::int64_t next = 0;
   std::int64_t width = 0;
