@@ -193,6 +193,10 @@ IterationResult evaluate_rounds(const IterationPlan& plan, const StrategyInput& 
   const std::int32_t gpus = plan.layout.gpus();
   const RoundTerms& terms = plan.round_terms;
   result.time = rounds::rounds_time(plan.rounds, terms, layers);
+  if (Diagnostics problems = rounds::check_range(result.time); !problems.empty()) {
+    result.problems = std::move(problems);
+    return result;
+  }
   Parts parts(gpus);
   parts.add(TimePart::kParameters, gpus, terms.once);
   Bytes peak = 0;

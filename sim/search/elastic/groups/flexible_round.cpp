@@ -13,7 +13,7 @@ namespace {
 
 constexpr double kNone = std::numeric_limits<double>::infinity();
 constexpr std::int64_t kMostPartitions = 4096;   // more are searched, not enumerated
-constexpr std::int64_t kMostSteps = 20'000'000;  // of that search: sequences x groups
+constexpr std::int64_t kMostSteps = 20'000'000;  // sequences x groups, after which no more is tried
 constexpr double kGain = 0.999;                  // a partition must be this much better
 constexpr std::size_t kPolished = 4;             // assignments that are improved by moves
 
@@ -86,6 +86,9 @@ class Solver {
     }
     if (count_partitions(degrees_, gpus_, kMostPartitions + 1) <= kMostPartitions) {
       for (const Partition& partition : all_partitions(degrees_, gpus_)) {
+        if (steps_ > kMostSteps) {
+          break;
+        }
         consider(partition, least);
       }
     } else {
@@ -154,6 +157,8 @@ class Solver {
   // Bisection for the least M at which the assignment above succeeds; true if it becomes the best.
   bool consider(const Partition& partition, double least) {
     ++tried_;
+    steps_ +=
+        std::ssize(lengths_) * std::accumulate(partition.begin(), partition.end(), std::int64_t{0});
     std::optional<Assignment> found;
     if (best_.empty()) {
       for (double by = 1.05 * least; !found && by < 64 * least; by *= 1.5) {
@@ -182,18 +187,15 @@ class Solver {
   }
 
   void climb(double least) {
-    std::int64_t steps = 0;
     for (bool better = !best_.empty(); better;) {
       better = false;
       for (const Partition& partition : neighbours(degrees_, best_partition_)) {
-        steps += std::ssize(lengths_) *
-                 std::accumulate(partition.begin(), partition.end(), std::int64_t{0});
         better = consider(partition, least);
-        if (better || steps > kMostSteps) {
+        if (better || steps_ > kMostSteps) {
           break;
         }
       }
-      better = better && steps <= kMostSteps;
+      better = better && steps_ <= kMostSteps;
     }
   }
 
@@ -206,6 +208,7 @@ class Solver {
   std::vector<Assignment> best_;                    // best first
   Partition best_partition_;
   std::int64_t tried_ = 0;
+  std::int64_t steps_ = 0;
 };
 
 }  // namespace

@@ -186,6 +186,9 @@ Result<IterationPlan> plan_layers(const StrategyInput& input, const Setting& set
     count += plan ? 1 : std::max<std::int64_t>(1, count / 8);
     if (plan) {
       ++found;
+      if (Diagnostics problems = rounds::check_range(plan->predicted); !problems.empty()) {
+        return problems;
+      }
       rounds::keep_better(best, *std::move(plan));
     }
   }

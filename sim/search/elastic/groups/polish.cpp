@@ -6,6 +6,7 @@ namespace stagecraft::elastic::rounds {
 namespace {
 
 constexpr int kMostSteps = 300;
+constexpr std::int64_t kMostTries = 10'000'000;  // of moves and swaps, of very large rounds
 constexpr double kLeastGain = 1e-6;  // relative; keeps rounding from going round in circles
 
 class Polisher {
@@ -24,6 +25,8 @@ class Polisher {
   [[nodiscard]] double time_of(std::size_t g) const {
     return groups_[g].sequences.empty() ? 0.0 : groups_[g].load;
   }
+
+  [[nodiscard]] std::int64_t tries() const { return tries_; }
 
   bool improve() {
     const std::size_t from = slowest();
@@ -63,6 +66,7 @@ class Polisher {
   }
 
   void try_step(const Step& step) {
+    ++tries_;
     const AssignedGroup& from = groups_[step.from];
     const AssignedGroup& to = groups_[step.to];
     const std::size_t out = sequence(step.from, step.i);
@@ -114,6 +118,7 @@ class Polisher {
   std::vector<AssignedGroup>& groups_;
   double best_time_ = 0.0;
   Step step_;
+  std::int64_t tries_ = 0;
 };
 
 }  // namespace
@@ -121,7 +126,8 @@ class Polisher {
 void polish(std::span<const GroupModel> models, std::span<const std::vector<double>> times,
             std::span<const data::Tokens> lengths, Assignment& assignment) {
   Polisher polisher(models, times, lengths, assignment.groups);
-  for (int step = 0; step < kMostSteps && polisher.improve(); ++step) {
+  for (int step = 0; step < kMostSteps && polisher.tries() < kMostTries && polisher.improve();
+       ++step) {
   }
   assignment.time = polisher.time_of(polisher.slowest());
 }
