@@ -97,6 +97,26 @@ std::string groups_text(const std::vector<GroupModel>& models, const FlexibleRou
   return text;
 }
 
+// "2 of 16x2 | 8x4 | ...": what follows in a row is counted, what is too long cut.
+std::string rounds_text(const std::vector<std::string>& texts) {
+  constexpr int kShown = 6;
+  std::string text;
+  int shown = 0;
+  for (std::size_t r = 0; r < texts.size(); ++shown) {
+    if (shown == kShown) {
+      return text + " | ...";
+    }
+    std::size_t count = 0;
+    const std::string& groups = texts[r];
+    for (; r < texts.size() && texts[r] == groups; ++r) {
+      ++count;
+    }
+    text += text.empty() ? "" : " | ";
+    text += count > 1 ? fmt::format("{} of {}", count, groups) : groups;
+  }
+  return text;
+}
+
 void append_round(const StrategyInput& input, const std::vector<GroupModel>& models,
                   const FlexibleRound& solved, const std::vector<std::int32_t>& sequences,
                   IterationPlan& plan) {
@@ -133,7 +153,7 @@ std::optional<IterationPlan> plan_count(const StrategyInput& input, const Settin
   plan.layout = rounds::ulysses_layout(1, setting.gpus);
   plan.round_terms.states = setting.states;
   plan.layers_recomputed = layers;
-  std::string text;
+  std::vector<std::string> texts;
   std::size_t begin = 0;
   for (const std::size_t end : cut_evenly(sorted.tokens, count)) {
     const auto lengths = std::span(sorted.tokens).subspan(begin, end - begin);
@@ -145,7 +165,7 @@ std::optional<IterationPlan> plan_count(const StrategyInput& input, const Settin
     const auto first = sorted.sequence.begin() + static_cast<std::ptrdiff_t>(begin);
     append_round(input, models, *round,
                  std::vector<std::int32_t>(first, first + std::ssize(lengths)), plan);
-    text += fmt::format("{}{}", text.empty() ? "" : " | ", groups_text(models, *round));
+    texts.push_back(groups_text(models, *round));
     begin = end;
   }
   plan.predicted = rounds::rounds_time(plan.rounds, plan.round_terms, layers);
