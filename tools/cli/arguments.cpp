@@ -196,14 +196,13 @@ void add_calibrate(Parser& parser) {
 void add_list(Parser& parser) {
   Arguments& arguments = parser.arguments;
   CLI::App& command = *parser.app.add_subcommand(
-      "list", "what there is: schedules, keys, search methods, strategies, profiles");
+      "list", "what there is: schedules, keys, search methods, data, strategies");
   command
       .add_option("TOPIC", arguments.topic,
-                  "schedules, keys of a scenario file, search methods, strategies for data, or "
-                  "cost profiles")
+                  "schedules, keys of a scenario file, search methods, data (stand-ins and "
+                  "expressions for sequence lengths), strategies for data, or cost profiles")
       ->required();
-  command.add_option("NAME", arguments.names,
-                     "only these schedules, methods or strategies, with all details");
+  command.add_option("NAME", arguments.names, "only these, with all details");
   command.callback([&arguments] { arguments.command = Command::kList; });
 }
 
@@ -302,6 +301,7 @@ std::optional<Arguments> parse_arguments(int argc, const char* const* argv, int&
   add_merge(parser.app, parser.arguments);
   add_execute(parser);
   add_calibrate(parser);
+  add_data(parser.app, parser.arguments);
   add_list(parser);
 
   std::vector<std::string> words = spread_overrides(argc, argv);
