@@ -87,6 +87,7 @@ TEST_SUITE("cost") {
         CHECK(costs.memory.resident_of(stage) == model_state_bytes(profile, layout, stage));
         CHECK(costs.memory.capacity_of(stage) == profile.capacity - profile.reserved);
         Time least = kNever;
+        Bytes least_bytes = kUnlimited;
         std::int32_t k = 0;
         for (std::int32_t m = 0; m < count; ++m) {
           const data::MicroBatch& microbatch = formation.microbatches[static_cast<std::size_t>(m)];
@@ -116,11 +117,13 @@ TEST_SUITE("cost") {
               CHECK(static_cast<double>(costs.unit_transfer_bytes.at(stage, m, s)) ==
                     doctest::Approx(bytes / 8));
               least = std::min(least, time);
+              least_bytes = std::min(least_bytes, costs.unit_transfer_bytes.at(stage, m, s));
             }
           }
         }
         if (stage + 1 < layout.pipeline) {
           CHECK(costs.transfer_latency[static_cast<std::size_t>(stage)] == least);
+          CHECK(costs.transfer_bytes[static_cast<std::size_t>(stage)] == least_bytes);
         }
       }
       CHECK(costs.transfer_latency.size() == static_cast<std::size_t>(layout.pipeline - 1));
@@ -214,8 +217,8 @@ TEST_SUITE("cost") {
     CHECK(evaluation.makespan == makespan);
 
     // Stage 0, 4 tokens a unit: 100 bytes a token, 20 more when split, saving 30 a layer.
-    const Bytes states = 16 * 400 / 2;
-    const Bytes held = 4 * (120 - 30) + 4 * (120 - 60) + 4 * 100;
+    const Bytes states = Bytes{16} * 400 / 2;
+    const Bytes held = Bytes{4} * (120 - 30) + 4 * (120 - 60) + 4 * 100;
     CHECK(evaluation.devices[0].peak_memory == states + held + 4 * 60);
     result->costs.memory.capacity[0] = states + held + 4 * 60;
     CHECK(evaluate(schedule, result->costs).feasible);

@@ -201,6 +201,18 @@ TEST_SUITE("cost") {
     }
   }
 
+  TEST_CASE("what is kept is rounded up, what is freed down") {
+    SequenceProfile profile = small_profile();
+    profile.activation_bytes = 401;
+    // One token on 2 GPUs: 401/2 + 60/2, and a layer frees 401/8 less 20/2.
+    const UnitCost cost = unit_cost(profile, pipelined(1, 2), 0, slice_of({piece(0, 1)}), false);
+    CHECK(cost.activation == 231);
+    CHECK(cost.layer_saving == 40);
+    profile.activation_bytes = 407;  // 50.875 less 10
+    CHECK(unit_cost(profile, pipelined(1, 2), 0, slice_of({piece(0, 1)}), false).layer_saving ==
+          40);
+  }
+
   TEST_CASE("what formation counts with is the cost of the largest stage") {
     for (const FixedCost fixed :
          {FixedCost::kNone, FixedCost::kFitted, FixedCost::kParameterTraffic}) {
