@@ -49,9 +49,9 @@ function tableColumns(runs) {
   return columns.filter((c) => !absent.includes(c.field));
 }
 
-function buildTable(runs, onShow, onPick) {
+// `runs`: the rows, each with its rank, and how it came out.
+function buildTable(runs, columns, onShow, onPick) {
   const table = document.getElementById("table");
-  const columns = tableColumns(runs);
   let sortBy = 0;
   let ascending = true;
   const compare = (a, b) => {
