@@ -30,6 +30,17 @@ std::vector<std::size_t> largest_parts(const Parts& parts, double slower) {
   return order;
 }
 
+/// Three digits, in seconds from one second on: what is read beside iterations of many seconds.
+std::string much_text(double nanoseconds) {
+  const Time time = std::llround(nanoseconds);
+  const double seconds = nanoseconds / static_cast<double>(kSecond);
+  return time < kSecond ? rough_time_text(time)
+                        : fmt::format("{:.{}f} s", seconds,
+                                      seconds < 10.0    ? 2
+                                      : seconds < 100.0 ? 1
+                                                        : 0);
+}
+
 std::string plural(std::int64_t count, std::string_view word) {
   return fmt::format("{} {}{}", count, word, count == 1 ? "" : "s");
 }
@@ -86,7 +97,7 @@ std::string loss_text(const StrategySeries& loser, const StrategySeries& winner)
   const std::vector<std::size_t> parts = largest_parts(d.parts, slower);
   for (std::size_t i = 0; i < parts.size(); ++i) {
     text += fmt::format("{}{} more {}", i == 0 ? ": a mean GPU spends " : ", ",
-                        rough_time_text(std::llround(d.parts[parts[i]])),
+                        much_text(d.parts[parts[i]]),
                         part_phrase(static_cast<elastic::TimePart>(parts[i])));
   }
   return text;
@@ -127,13 +138,14 @@ std::string summary_text(const DataComparison& comparison) {
   }
   const StrategySeries& first = comparison.strategies[*best];
   const SeriesFigures figures = series_figures(first);
-  std::string text = fmt::format("{}: {} an iteration, {:.0f} tokens/s", first.strategy,
-                                 rough_time_text(figures.mean), figures.tokens_per_second);
+  std::string text =
+      fmt::format("{}: {} an iteration, {:.0f} tokens/s", first.strategy,
+                  much_text(static_cast<double>(figures.mean)), figures.tokens_per_second);
   if (comparison.strategies.size() > 1) {
     text =
         fmt::format("{} is the fastest of {} strategies over {}: {} an iteration, {:.0f} tokens/s",
                     first.strategy, comparison.strategies.size(), plural(iterations, "iteration"),
-                    rough_time_text(figures.mean), figures.tokens_per_second);
+                    much_text(static_cast<double>(figures.mean)), figures.tokens_per_second);
   }
   const std::optional<std::size_t> base = reference(comparison);
   if (base && *base != *best && figures.mean > 0) {
@@ -172,10 +184,11 @@ std::string data_text(const DataComparison& comparison) {
     most = most == nullptr || padding(&series) > padding(most) ? &series : most;
   }
   if (most != nullptr && padding(most) > 0.0) {
-    text += padding(least) < padding(most)
-                ? fmt::format("; padding from {} ({}) to {} ({})", percent_text(padding(least)),
-                              least->strategy, percent_text(padding(most)), most->strategy)
-                : fmt::format("; padding {}", percent_text(padding(most)));
+    text +=
+        padding(least) > 0.0 && least != most
+            ? fmt::format("; padding from {} ({})", percent_text(padding(least)), least->strategy)
+            : std::string("; padding up");
+    text += fmt::format(" to {} ({})", percent_text(padding(most)), most->strategy);
   } else if (most != nullptr) {
     text += "; no padding";
   }

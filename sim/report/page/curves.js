@@ -1,6 +1,6 @@
 // Time per iteration, one curve a strategy, each named at its end.
 
-const CURVES = {left: 58, right: 112, top: 8, bottom: 34, height: 300, nearest: 40};
+const CURVES = {left: 58, right: 112, top: 10, bottom: 36, height: 340, nearest: 40};
 
 // Round values for a logarithmic axis: 1, 2, 5 times powers of ten.
 function logTicks(low, high) {
@@ -56,15 +56,20 @@ function dotsPath(times, scales, radius) {
   return times.map((t, i) => (t === null ? "" : `M${(scales.x(i) - radius).toFixed(1)},${scales.y(t).toFixed(1)}a${radius},${radius} 0 1 0 ${2 * radius},0a${radius},${radius} 0 1 0 ${-2 * radius},0`)).join("");
 }
 
+// A cross at the top of the plot for every iteration that cannot run.
+function crossesPath(times, scales) {
+  return times.map((t, i) => (t === null ? `M${scales.x(i) - 3},${CURVES.top - 3}l6,6m0,-6l-6,6` : "")).join("");
+}
+
 const curveStyle = (data, k) => ({colour: data.curves[k % data.curves.length], dash: ["", "6 3", "2 3"][Math.floor(k / data.curves.length) % 3]});
 
 function drawSeriesAxes(svg, scales, width) {
   const bottom = CURVES.height - CURVES.bottom;
-  for (const t of scales.ticks) {
+  scales.ticks.forEach((t, k) => {
+    const text = `${+(t / scales.divisor).toPrecision(4)}`;
     svg.append(svgNode("line", {class: "grid", x1: CURVES.left, x2: width - CURVES.right, y1: scales.y(t), y2: scales.y(t)}));
-    svg.append(svgNode("text", {x: CURVES.left - 8, y: scales.y(t) + 4, "text-anchor": "end"}, `${+(t / scales.divisor).toPrecision(4)}`));
-  }
-  svg.append(svgNode("text", {x: 0, y: bottom + 18}, `${scales.unit}${scales.log ? ", log" : ""}`));
+    svg.append(svgNode("text", {x: CURVES.left - 8, y: scales.y(t) + 4, "text-anchor": "end"}, k + 1 < scales.ticks.length ? text : `${text} ${scales.unit}`));
+  });
   const every = Math.max(1, ...niceTicks(0, scales.count, Math.max(2, Math.floor(width / 90))).slice(1, 2).map(Math.ceil));
   for (let i = 0; i < scales.count; i += every) svg.append(svgNode("text", {x: scales.x(i), y: bottom + 18, "text-anchor": "middle"}, i));
   svg.append(svgNode("text", {x: (CURVES.left + width - CURVES.right) / 2, y: CURVES.height - 2, "text-anchor": "middle"}, "iteration"));
@@ -83,6 +88,7 @@ function drawSeries(svg, data, rows, width) {
     const group = svgNode("g", {"data-strategy": s.schedule});
     group.append(svgNode("path", {class: s.best ? "curve best" : "curve", d: curvePath(s.series.times, scales), stroke: colour, "stroke-dasharray": dash}));
     if (scales.count <= 60) group.append(svgNode("path", {d: dotsPath(s.series.times, scales, 2.5), fill: colour}));
+    if (!s.feasible) group.append(svgNode("path", {class: "crosses", d: crossesPath(s.series.times, scales), stroke: colour}));
     const end = s.series.times.findLastIndex((t) => t !== null), x = width - CURVES.right;
     group.append(svgNode("path", {class: "leader", d: `M${scales.x(end) + 4},${ends[k]}L${x + 4},${places[k]}`}));
     group.append(svgNode("path", {class: "curve", d: `M${x + 4},${places[k]}h14`, stroke: colour, "stroke-dasharray": dash}));
@@ -134,7 +140,8 @@ function emphasize(svg, chosen) {
 function seriesCard(data) {
   const rows = data.strategies.filter((s) => s.drawable);
   if (!rows.length || Math.max(...rows.map((s) => s.series.times.length)) < 2) return;
-  const figure = card("time per iteration", "every iteration its own global batch, the same for all strategies", {kind: "series"});
+  const crossed = rows.some((s) => !s.feasible) ? "; \u00d7 cannot run" : "";
+  const figure = card("time per iteration", `all strategies on the same global batches${crossed}`, {kind: "series"});
   const svg = svgNode("svg", {role: "img", "aria-label": "Time per iteration of every strategy"});
   figure.append(svg);
   svg.tip = (event) => seriesTip(data, svg, event);

@@ -21,6 +21,7 @@ function drawnToWidth(host, draw) {
 // A node with this property answers hovering with it.
 function withTip(node, html) { node.tip = html; return node; }
 
+// What lies under the pointer.
 function hoverData(event) {
   let node = event.target;
   while (node && !node.tip) node = node.parentNode;
@@ -40,7 +41,7 @@ function inkOn(hex) {
 function dataColumns(data) {
   const rows = data.strategies;
   const times = columnText(rows.flatMap((r) => [r.mean, r.median, r.p99]), timeUnit);
-  const plans = columnText(rows.flatMap((r) => [r.planning, r.planningWorst]), timeUnit);
+  const plans = columnText(rows.flatMap((r) => [r.planning, r.planningWorst]), timeUnit, 1);
   const peaks = columnText(rows.map((r) => r.peak), memoryUnit);
   const figure = (title, key, format, hint) => ({title, hint, field: key, key: (r) => r[key], cell: (r) => (r[key] === undefined ? "–" : format(r[key]))});
   const columns = [
@@ -86,11 +87,10 @@ function drawParts(svg, data, width) {
   const most = Math.max(1, ...rows.map((s) => s.mean));
   const axis = axisOf(most, Math.max(2, Math.floor(width / 120)));
   const x = (t) => left + t / most * (width - left - right);
-  for (const t of axis.ticks) {
+  axis.ticks.forEach((t, k) => {
     svg.append(svgNode("line", {class: "grid", x1: x(t), x2: x(t), y1: 0, y2: pitch * rows.length}));
-    svg.append(svgNode("text", {x: x(t), y: height - 14, "text-anchor": "middle"}, axis.text(t)));
-  }
-  svg.append(svgNode("text", {x: width - right + 8, y: height - 14}, axis.unit));
+    svg.append(svgNode("text", {x: x(t), y: height - 14, "text-anchor": "middle"}, k + 1 < axis.ticks.length ? axis.text(t) : `${axis.text(t)} ${axis.unit}`));
+  });
   rows.forEach((s, row) => {
     const y = row * pitch + 3;
     svg.append(withTip(svgNode("text", {class: s.best ? "name best" : "name", x: left - 8, y: y + 14, "text-anchor": "end"}, s.schedule), escaped(s.why || data.summary)));
@@ -156,6 +156,7 @@ function histogramCard(data) {
 
 function showData(data, show, goTo) {
   element("data").hidden = false;
+  document.body.classList.add("strategies");
   for (const strategy of data.strategies) strategy.run = runs.find((run) => run.drawable && run.schedule === strategy.schedule);
   buildTable(data.strategies, dataColumns(data), (s) => { s.run.shown = s.shown; show(s.run); }, (s) => { if (s.run) goTo(s.run); });
   partsCard(data);

@@ -1,12 +1,12 @@
 // The comparison table: sorts by any column, shows what is drawn.
 
 // One unit for a column, so that its figures can be compared at a glance.
-function columnText(values, unitOf) {
+function columnText(values, unitOf, most = 3) {
   const [unit, divisor] = unitOf(Math.max(0, ...values.filter((v) => v !== undefined)));
   let decimals = 0;
   for (const v of values) {
     if (v === undefined) continue;
-    const text = trimmed(v / divisor, 3);
+    const text = trimmed(v / divisor, most);
     decimals = Math.max(decimals, text.includes(".") ? text.length - text.indexOf(".") - 1 : 0);
   }
   return {unit, text: (v) => (v === undefined ? "–" : (v / divisor).toFixed(decimals))};
