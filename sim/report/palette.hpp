@@ -61,8 +61,8 @@ inline constexpr std::array<std::string_view, 7> kCurveColours = {
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8f98"};
 
 /// From few to many: after cividis (Nunez, Anderton and Renslow, PLoS ONE 2018), which looks the
-/// same to all readers.
-inline constexpr std::array<std::string_view, 6> kHeatColours = {"#00204d", "#31446b", "#666970",
-                                                                 "#958f78", "#cbba69", "#ffea46"};
+/// same to all readers; begins where it stands out from a dark page.
+inline constexpr std::array<std::string_view, 6> kHeatColours = {"#27457f", "#4c5a74", "#70757a",
+                                                                 "#9a9377", "#cbba69", "#ffea46"};
 
 }  // namespace stagecraft::report

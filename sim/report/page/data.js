@@ -18,6 +18,26 @@ function drawnToWidth(host, draw) {
   }).observe(host);
 }
 
+// Buttons of which one is chosen; `choose(k)` is called when that changes.
+function choice(label, names, chosen, choose) {
+  const group = document.createElement("div");
+  group.className = "group";
+  group.setAttribute("role", "radiogroup");
+  group.setAttribute("aria-label", label);
+  names.forEach((name, k) => {
+    const button = document.createElement("button");
+    button.setAttribute("role", "radio");
+    button.setAttribute("aria-checked", k === chosen);
+    button.textContent = name;
+    button.addEventListener("click", () => {
+      [...group.children].forEach((other) => other.setAttribute("aria-checked", other === button));
+      choose(k);
+    });
+    group.append(button);
+  });
+  return group;
+}
+
 // A node with this property answers hovering with it.
 function withTip(node, html) { node.tip = html; return node; }
 

@@ -87,15 +87,13 @@ function heatCard(data) {
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", "Tokens of every unit of every strategy");
   const heat = {by: UNIT.TOKENS, scale: null};
-  const choices = [["Tokens", UNIT.TOKENS], ["Attention", UNIT.PAIRS]];
   const draw = () => {
     heat.scale = heatScale(data, heat.by);
     const {low, high} = heat.scale;
-    keys.innerHTML = `<span>${heatText(heat.by, low)}<i class="ramp" style="background:linear-gradient(90deg, ${data.heat.join(", ")})"></i>${heatText(heat.by, high)} ${heat.by === UNIT.TOKENS ? "tokens" : "of attention"}, logarithmic</span>` +
-        `<div class="group" role="radiogroup" aria-label="Colour units by">${choices.map(([name, by]) => `<button role="radio" aria-checked="${heat.by === by}">${name}</button>`).join("")}</div>`;
-    [...keys.querySelectorAll("button")].forEach((button, k) => button.addEventListener("click", () => { heat.by = choices[k][1]; draw(); }));
+    keys.innerHTML = `<span>${heatText(heat.by, low)}<i class="ramp" style="background:linear-gradient(90deg, ${data.heat.join(", ")})"></i>${heatText(heat.by, high)} ${heat.by === UNIT.TOKENS ? "tokens" : "of attention"}, logarithmic</span>`;
     drawHeat(canvas, data, heat);
   };
+  figure.querySelector("figcaption").append(choice("Colour units by", ["Tokens", "Attention"], 0, (k) => { heat.by = k === 0 ? UNIT.TOKENS : UNIT.PAIRS; draw(); }));
   figure.append(keys, canvas);
   draw();
   canvas.tip = (event) => heatTip(canvas, data, heat, event);
