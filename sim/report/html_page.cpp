@@ -216,9 +216,9 @@ std::string script_json(const Json& json) {
   return safe;
 }
 
-/// Of a search, best plan and start stand as they are given.
-std::vector<std::size_t> page_order(std::span<const Run> runs, bool searched) {
-  if (!searched) {
+/// Of a search, best plan and start stand as they are given; of data, strategies as they rank.
+std::vector<std::size_t> page_order(std::span<const Run> runs, const report::PageExtras& extras) {
+  if (extras.search.is_null() && extras.data.is_null()) {
     return drawing_order(runs);
   }
   std::vector<std::size_t> order(runs.size());
@@ -226,9 +226,9 @@ std::vector<std::size_t> page_order(std::span<const Run> runs, bool searched) {
   return order;
 }
 
-std::string data_elements(std::span<const Run> runs, const Json& search) {
-  const bool searched = !search.is_null();
-  const std::vector<std::size_t> order = page_order(runs, searched);
+std::string data_elements(std::span<const Run> runs, const report::PageExtras& extras) {
+  const bool searched = !extras.search.is_null();
+  const std::vector<std::size_t> order = page_order(runs, extras);
   const std::size_t best_index = searched ? 0 : best_run(runs);
   const std::string summary = measured_summary(runs);
   // Beside measurements nothing competes: no best run, no speed-up.
@@ -241,7 +241,10 @@ std::string data_elements(std::span<const Run> runs, const Json& search) {
                {"palette", palette_json()},
                {"runs", Json::array()}};
   if (searched) {
-    page["search"] = search;
+    page["search"] = extras.search;
+  }
+  if (!extras.data.is_null()) {
+    page["data"] = extras.data;
   }
   std::string text;
   for (std::size_t rank = 0; rank < order.size(); ++rank) {
@@ -260,7 +263,7 @@ std::string data_elements(std::span<const Run> runs, const Json& search) {
 
 namespace report {
 
-std::string page_text(std::span<const Run> runs, const Json& search) {
+std::string page_text(std::span<const Run> runs, const PageExtras& extras) {
   const std::string_view page = report::kPageTemplate;
   std::string result;
   std::size_t at = 0;
@@ -272,7 +275,7 @@ std::string page_text(std::span<const Run> runs, const Json& search) {
     at = found + mark.size();
   };
   part("@STYLE@", report::kPageStyle);
-  part("@DATA@", data_elements(runs, search));
+  part("@DATA@", data_elements(runs, extras));
   part("@SCRIPT@", report::kPageScript);
   result += page.substr(at);
   return result;
@@ -281,7 +284,7 @@ std::string page_text(std::span<const Run> runs, const Json& search) {
 }  // namespace report
 
 std::string html_page(std::span<const Run> runs) {
-  return report::page_text(runs, nullptr);
+  return report::page_text(runs, {.search = nullptr, .data = nullptr});
 }
 
 }  // namespace stagecraft

@@ -7,6 +7,7 @@
 
 #include "stagecraft/core/op.hpp"
 #include "stagecraft/engine/timeline.hpp"
+#include "stagecraft/search/elastic.hpp"
 
 namespace stagecraft::report {
 
@@ -38,5 +39,30 @@ inline constexpr std::array<std::string_view, kIdleCauseCount> kIdleColours = {
     "#cc79a7",  // memory
     "#009e73",  // optimizer
 };
+
+/// By elastic::TimePart: what devices do, then why they idle.
+inline constexpr std::array<std::string_view, elastic::kTimePartCount> kTimePartColours = {
+    "#56b4e9",        // compute
+    "#2f4b7c",        // padding
+    "#f0e442",        // recompute
+    "#e69f00",        // exchange
+    "#8c510a",        // parameters
+    "#6a51a3",        // imbalance
+    kIdleColours[0],  // fill
+    kIdleColours[1],  // drain
+    kIdleColours[2],  // producer
+    kIdleColours[3],  // transfer
+    kIdleColours[4],  // memory
+    kIdleColours[5],  // optimizer
+};
+
+/// Of curves, one a strategy; further ones repeat them in dashes.
+inline constexpr std::array<std::string_view, 7> kCurveColours = {
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8f98"};
+
+/// From few to many: after cividis (Nunez, Anderton and Renslow, PLoS ONE 2018), which looks the
+/// same to all readers; begins where it stands out from a dark page.
+inline constexpr std::array<std::string_view, 6> kHeatColours = {"#27457f", "#4c5a74", "#70757a",
+                                                                 "#9a9377", "#cbba69", "#ffea46"};
 
 }  // namespace stagecraft::report

@@ -77,7 +77,7 @@ std::string search_page(const SearchReport& report) {
       runs.back().schedule = fmt::format("{}: {}", word, runs.back().schedule);
     }
   }
-  return report::page_text(runs, search_data(report));
+  return report::page_text(runs, {.search = search_data(report), .data = nullptr});
 }
 
 }  // namespace stagecraft

@@ -1,4 +1,5 @@
-// Writes a report page for the browser test: make_page FILE compare | measured | search | million
+// Writes a report page for the browser test: make_page FILE compare | measured | search | data |
+// million
 #include <algorithm>
 #include <cstdio>
 #include <string>
@@ -6,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "report/data/comparison_sample.hpp"
 #include "report/sample.hpp"
 #include "stagecraft/core/file.hpp"
 #include "stagecraft/generators/generator.hpp"
@@ -128,12 +130,16 @@ std::string searched() {
 
 int main(int argc, char** argv) {
   if (argc != 3) {
-    std::fputs("usage: make_page FILE compare|measured|search|million\n", stderr);
+    std::fputs("usage: make_page FILE compare|measured|search|data|million\n", stderr);
     return 2;
   }
   const std::string_view kind = argv[2];
   if (kind == "search") {
     return stagecraft::write_file(argv[1], stagecraft::searched()) ? 0 : 1;
+  }
+  if (kind == "data") {
+    const auto page = stagecraft::data_comparison_page(stagecraft::test::sample_comparison(200));
+    return stagecraft::write_file(argv[1], page) ? 0 : 1;
   }
   const auto runs = kind == "million"    ? stagecraft::million()
                     : kind == "measured" ? stagecraft::measured()

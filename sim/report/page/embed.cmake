@@ -1,6 +1,6 @@
 # cmake -DSOURCE=folder -DOUTPUT=file.cpp -P embed.cmake: the page's template, style and script as
 # string constants of namespace stagecraft::report.
-set(scripts decode words model draw table hover search main)
+set(scripts decode words model draw table hover search data curves heat main)
 set(script "")
 foreach(name IN LISTS scripts)
   file(READ ${SOURCE}/${name}.js part)

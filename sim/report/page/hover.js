@@ -76,9 +76,13 @@ function hoverAt(event) {
   state.hover = found && found.op >= 0 ? {run, op: found.op} : null;
   if ((previous && previous.op) !== (state.hover && state.hover.op)) schedule();
   showCursor(event.clientX);
+  if (found) showTip(found.html, event); else element("tip").hidden = true;
+}
+
+// Beside the pointer, within the window.
+function showTip(html, event) {
   const tip = element("tip");
-  if (!found) { tip.hidden = true; return; }
-  tip.innerHTML = found.html;
+  tip.innerHTML = html;
   tip.hidden = false;
   const [w, h] = [tip.offsetWidth, tip.offsetHeight];
   tip.style.left = `${Math.max(4, event.clientX + 16 + w > window.innerWidth ? event.clientX - w - 14 : event.clientX + 16)}px`;

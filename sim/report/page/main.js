@@ -10,6 +10,11 @@ let pending = false;
 
 function headline() {
   if (DATA.search) DATA.summary = DATA.search.summary;
+  if (DATA.data) {
+    [DATA.scenario, DATA.summary] = [DATA.data.scenario, DATA.data.summary];
+    element("facts").hidden = false;
+    element("facts").textContent = DATA.data.facts.join(" \u00b7 ");
+  }
   document.title = `${DATA.scenario}: Stagecraft`;
   element("scenario").textContent = DATA.scenario;
   element("version").textContent = `Stagecraft ${DATA.version}`;
@@ -109,14 +114,15 @@ function drawAxis(left) {
 
 const isOnScreen = (box) => box.bottom > -50 && box.top < window.innerHeight + 50 && box.height > 0;
 
-function redraw() {
+// What is on screen, or all.
+function redraw(all = false) {
   pending = false;
   const began = performance.now();
   const left = gutter();
   const ticks = drawAxis(left);
   const options = {...state, gutter: left, ticks, mark: best ? best.makespan : 0};
   for (const run of runs) {
-    if (!run.drawable || !run.shown || !isOnScreen(run.canvas.getBoundingClientRect())) continue;
+    if (!run.drawable || !run.shown || !(all || isOnScreen(run.canvas.getBoundingClientRect()))) continue;
     const hovered = state.hover && state.hover.run === run ? state.hover.op : -1;
     drawRun(run.canvas, run, modelOf(run), state.view, state.theme, options, hovered);
   }
@@ -124,7 +130,7 @@ function redraw() {
 }
 
 function schedule() {
-  if (!pending) { pending = true; requestAnimationFrame(redraw); }
+  if (!pending) { pending = true; requestAnimationFrame(() => redraw()); }
 }
 
 function setView(start, end) {
@@ -220,8 +226,10 @@ function listen() {
     action();
   });
   window.addEventListener("resize", schedule);
+  window.addEventListener("beforeprint", () => redraw(true));
   window.addEventListener("scroll", () => { hideTip(); schedule(); }, {passive: true});
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { state.theme = themeColours(); legend(); schedule(); });
+  matchMedia("print").addEventListener("change", () => { state.theme = themeColours(); redraw(true); });
 }
 
 function start() {
@@ -229,13 +237,16 @@ function start() {
   headline();
   if (DATA.search) showSearch(DATA.search);
   runs.filter((run) => run.drawable).forEach(panel);
-  buildTable(runs, (run) => { run.section.hidden = !run.shown; schedule(); }, (run) => {
+  const show = (run) => { run.section.hidden = !run.shown; schedule(); };
+  const goTo = (run) => {
     if (!run.shown) return;
     const top = run.section.getBoundingClientRect().top + window.scrollY - element("bar").offsetHeight - 8;
     window.scrollTo({top, behavior: "smooth"});
     run.section.classList.add("flash");
     setTimeout(() => run.section.classList.remove("flash"), 1200);
-  });
+  };
+  if (DATA.data) showData(DATA.data, show, goTo);
+  else buildTable(runs, tableColumns(runs), show, goTo);
   element("memory").disabled = !runs.some((run) => run.drawable && run.memory);
   element("critical").disabled = !runs.some((run) => run.drawable && run.path);
   legend();

@@ -1,12 +1,12 @@
 // The comparison table: sorts by any column, shows what is drawn.
 
 // One unit for a column, so that its figures can be compared at a glance.
-function columnText(values, unitOf) {
+function columnText(values, unitOf, most = 3) {
   const [unit, divisor] = unitOf(Math.max(0, ...values.filter((v) => v !== undefined)));
   let decimals = 0;
   for (const v of values) {
     if (v === undefined) continue;
-    const text = trimmed(v / divisor, 3);
+    const text = trimmed(v / divisor, most);
     decimals = Math.max(decimals, text.includes(".") ? text.length - text.indexOf(".") - 1 : 0);
   }
   return {unit, text: (v) => (v === undefined ? "–" : (v / divisor).toFixed(decimals))};
@@ -49,9 +49,9 @@ function tableColumns(runs) {
   return columns.filter((c) => !absent.includes(c.field));
 }
 
-function buildTable(runs, onShow, onPick) {
+// `runs`: the rows, each with its rank, and how it came out.
+function buildTable(runs, columns, onShow, onPick) {
   const table = document.getElementById("table");
-  const columns = tableColumns(runs);
   let sortBy = 0;
   let ascending = true;
   const compare = (a, b) => {
