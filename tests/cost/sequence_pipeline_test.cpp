@@ -218,9 +218,10 @@ TEST_SUITE("cost") {
 
     // Stage 0, 4 tokens a unit: 100 bytes a token, 20 more when split, saving 30 a layer.
     const Bytes states = Bytes{16} * 400 / 2;
-    const Bytes held = Bytes{4} * (120 - 30) + 4 * (120 - 60) + 4 * 100;
-    CHECK(evaluation.devices[0].peak_memory == states + held + 4 * 60);
-    result->costs.memory.capacity[0] = states + held + 4 * 60;
+    const Bytes tokens = 4;
+    const Bytes peak = states + tokens * (120 - 30 + 120 - 60 + 100) + tokens * 60;
+    CHECK(evaluation.devices[0].peak_memory == peak);
+    result->costs.memory.capacity[0] = peak;
     CHECK(evaluate(schedule, result->costs).feasible);
     result->costs.memory.capacity[0] -= 1;
     CHECK(!evaluate(schedule, result->costs).feasible);
