@@ -170,8 +170,8 @@ std::optional<IterationPlan> plan_count(const StrategyInput& input, const Settin
   }
   plan.predicted = rounds::rounds_time(plan.rounds, plan.round_terms, layers);
   plan.candidates = 1;
-  plan.note =
-      fmt::format("{} rounds of groups {}, {} layers recomputed", plan.rounds.size(), text, layers);
+  plan.note = fmt::format("{} rounds of groups {}, {} layers recomputed", plan.rounds.size(),
+                          rounds_text(texts), layers);
   return plan;
 }
 
