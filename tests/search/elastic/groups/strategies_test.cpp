@@ -37,9 +37,9 @@ TEST_SUITE_BEGIN("search");
 TEST_CASE("groups: plans hold every token once, fit in memory, and their parts add up") {
   Random random(21);
   const std::string_view models[] = {"llama-7b", "llama-13b", "llama-30b"};
-  for (int trial = 0; trial < 18; ++trial) {
+  for (int trial = 0; trial < 12; ++trial) {
     const SequenceProfile profile = a800(models[random.uniform(0, 2)]);
-    const std::int32_t gpus = 16 << random.uniform(0, 2);
+    const std::int32_t gpus = 16 << random.uniform(0, 1);
     const data::Tokens context = random.uniform(2'000, 60'000);
     const auto count = static_cast<std::int32_t>(random.uniform(1, 100));
     const auto batch = log_normal_batch(static_cast<double>(random.uniform(100, 9000)), 1.5,
@@ -220,7 +220,7 @@ TEST_CASE("groups: options and inputs that make no sense are bad input") {
   refused(deepspeed_info(), {{"packing", "loose"}}, "full | balanced");
   refused(flexsp_info(), {{"layers", "-1"}}, "cannot be '-1'");
   refused(flexsp_info(), {{"trials", "0"}}, "cannot be '0'");
-  refused(flexsp_info(), {{"trials", "auto"}}, "must be a number");
+  refused(flexsp_info(), {{"trials", "auto"}}, "cannot be 'auto'");
   refused(megatron_info(), {{"tensor", "3"}}, "does not divide");
   refused(megatron_info(), {{"tensor", "best"}}, "tensor");
   refused(megatron_info(), {{"context_parallel", "8"}}, "does not divide");
