@@ -20,6 +20,10 @@ using Tokens = std::int64_t;
 /// Longest sequence that is taken: 2^31 tokens.
 inline constexpr Tokens kLongestSequence = Tokens{1} << 31;
 
+/// A count of tokens as people write it: 4096, 48K, 1.5M; from 1 to kLongestSequence. K is 1024, as
+/// the field means it (48K of context), and so is Ki; M is 1024 K. Fails (bad input) otherwise.
+[[nodiscard]] Result<Tokens> parse_tokens(std::string_view text);
+
 /// Fills `out` from its front with the next lengths and returns how many; 0: at the end. What is
 /// wrong with a line of a file is a failure with file, line and column, and ends the stream.
 using LengthSource = std::function<Result<std::size_t>(std::span<Tokens> out)>;
