@@ -103,12 +103,13 @@ def draw_panel(axes, rows, models, strategies, colours):
             axes.text(left, 0.03, "×", ha="center", va="bottom", color=colour, fontsize=10)
         else:
             axes.bar(left, ours, width=width, color=colour)
-            axes.text(left, ours + 0.02, f"{ours:.2f}", ha="center", va="bottom", fontsize=6.5, rotation=90)
+            axes.text(left, ours + 0.05, f"{ours:.2f}", ha="center", va="bottom", fontsize=6.5, rotation=90)
         if paper is not None:
             axes.bar(place + width / 2, paper, width=width, facecolor="white", edgecolor=colour, hatch="////", linewidth=0.8)
-            axes.text(place + width / 2, paper + 0.02, f"{paper:.2f}", ha="center", va="bottom", fontsize=6.5,
+            axes.text(place + width / 2, paper + 0.05, f"{paper:.2f}", ha="center", va="bottom", fontsize=6.5,
                       rotation=90, color="#57606a")
     axes.axhline(1, color="#57606a", linewidth=0.8, linestyle="--")
+    axes.set_xlim(-0.55, len(models) - 0.45)
     axes.set_xticks(range(len(models)))
     axes.set_xticklabels(models)
     axes.tick_params(length=0)
@@ -116,7 +117,7 @@ def draw_panel(axes, rows, models, strategies, colours):
 
 def legend_handles(patches, strategies, colours):
     handles = [patches.Patch(color=colours[strategy], label=f"over {strategy}") for strategy in strategies]
-    handles.append(patches.Patch(color="#57606a", label="ours"))
+    handles.append(patches.Patch(color="#57606a", label="ours (×: cannot run)"))
     handles.append(patches.Patch(facecolor="white", edgecolor="#57606a", hatch="////", label="InfiniPipe's claim"))
     return handles
 
@@ -138,7 +139,7 @@ def draw(rows, assumptions, output):
     width = max(5.5, 1.2 + len(contexts) * len(models) * (0.5 + 0.36 * len(strategies)))
     lines = [line for text in assumptions for line in textwrap.wrap(text, int(width * 17), initial_indent="– ",
                                                                      subsequent_indent="   ")]
-    foot = 0.35 + 0.14 * len(lines)
+    foot = 0.15 + 0.14 * len(lines)
     height = 2.6 * len(data) + 0.6 + foot
     figure, panels = plot.subplots(len(data), len(contexts), figsize=(width, height), sharey=True, squeeze=False)
     for name, line in zip(data, panels):

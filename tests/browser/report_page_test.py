@@ -14,6 +14,8 @@ SKIPPED = 77
 WIDTH, HEIGHT = 1280, 800
 MOST_REDRAW_MS = 250.0
 MOST_LOAD_S = 60.0
+MOST_DRAW_MS = 400.0      # of a page on data
+MOST_DATA_LOAD_S = 15.0
 
 
 def skip(reason):
@@ -228,6 +230,79 @@ def test_search(browser, folder):
     browser.set_window_size(WIDTH, HEIGHT)
 
 
+def test_data(browser, folder):
+    """200 iterations of 11 strategies."""
+    rows = browser.find_elements(By.CSS_SELECTOR, "#table tbody tr")
+    check(len(rows) == 11, "a row for every strategy")
+    check("best" in rows[0].get_attribute("class") and rows[-1].text.startswith("11"), "best first")
+    check("needs 91.3 GiB" in rows[-1].text, "a strategy that cannot run says why")
+    summary = browser.find_element(By.ID, "summary").text
+    check("fastest of 11 strategies over 200 iterations" in summary, f"the summary: {summary}")
+    check("32 GPUs" in browser.find_element(By.ID, "facts").text, "what was compared on what")
+    check(len(browser.find_elements(By.CSS_SELECTOR, "main canvas")) == 3, "a timeline for every pipeline")
+
+    # Everything on the page answers hovering.
+    tip = browser.find_element(By.ID, "tip")
+    def tip_at(node, x, y, *words):
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", node)
+        def shown():  # a scroll that settles late hides the tip again
+            for by in (1, 0):
+                ActionChains(browser).move_to_element_with_offset(node, x + by, y).perform()
+            return tip.is_displayed()
+        eventually(shown, f"hovering shows a tip with {words}")
+        for word in words:
+            check(word in tip.text, f"the tip says '{word}': {tip.text!r}")
+    segment = browser.find_element(By.CSS_SELECTOR, ".parts-card rect[data-part='2']")
+    tip_at(segment, 0, 0, "recompute", "recomputing", "share")
+    curves = browser.find_element(By.CSS_SELECTOR, ".series svg")
+    place = browser.execute_script(
+        "const s = arguments[0].near, r = s.rows.find((row) => row.schedule === 'deepspeed'), i = s.scales.order[100], b = arguments[0].getBoundingClientRect();"
+        "return [s.scales.x(100) - b.width / 2, s.scales.y(r.series.times[i]) - b.height / 2, r.schedule, i]", curves)
+    tip_at(curves, round(place[0]), round(place[1]), place[2], "tokens/s", str(place[3]))
+    screenshot(browser, folder, "data-curve")
+    heat = browser.find_element(By.CSS_SELECTOR, ".heat canvas")
+    height = browser.execute_script("return arguments[0].clientHeight", heat)
+    tip_at(heat, 0, 10 - height // 2, "unit", "sequences", "attention")
+    image = browser.execute_script("return document.querySelector('.histogram img').naturalWidth")
+    check(image > 0, "the histogram is a picture")
+
+    # The choices change what is drawn.
+    def heat_image():
+        return browser.execute_script("return arguments[0].toDataURL()", heat)
+    tokens = heat_image()
+    browser.find_elements(By.CSS_SELECTOR, ".heat button")[1].click()
+    check(heat_image() != tokens, "units coloured by attention")
+    path = browser.find_element(By.CSS_SELECTOR, ".series path.best").get_attribute("d")
+    browser.find_elements(By.CSS_SELECTOR, ".series button")[0].click()
+    check(browser.find_element(By.CSS_SELECTOR, ".series path.best").get_attribute("d") != path, "iterations as sampled")
+
+    # Columns sort, and a strategy's timeline can be hidden and found.
+    browser.execute_script("window.scrollTo(0, 0)")
+    browser.find_elements(By.CSS_SELECTOR, "#table th button")[1].click()
+    names = [cell.text.split("\n")[0] for cell in browser.find_elements(By.CSS_SELECTOR, "#table td.name")]
+    check([n.removesuffix("best").strip() or n for n in names][0] == "1f1b", f"sorted by name: {names}")
+    browser.find_element(By.CSS_SELECTOR, "#table tbody input").click()
+    check(browser.execute_script("return [...document.querySelectorAll('main .run')].filter((r) => r.hidden).length") == 1,
+          "a timeline that is not wanted is hidden")
+
+    timings = browser.execute_script(
+        "const svg = document.querySelector('.series svg'), times = {};"
+        "for (const [name, k] of [['as sampled', 0], ['fastest first', 1]]) {"
+        "  const began = performance.now(); document.querySelectorAll('.series button')[k].click();"
+        "  svg.getBoundingClientRect(); times[name] = performance.now() - began; }"
+        "const began = performance.now(); window.stagecraft.redraw(); times.timelines = performance.now() - began; return times")
+    print("200 iterations x 11 strategies: " + ", ".join(f"{name} {ms:.0f} ms" for name, ms in timings.items()))
+    check(max(timings.values()) < MOST_DRAW_MS, f"drawing takes at most {MOST_DRAW_MS} ms: {timings}")
+
+    for width in (1400, 800, 500):
+        browser.set_window_size(width, 800)
+        time.sleep(0.3)
+        overflow = browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
+        check(overflow <= 0, f"a page {width} px wide does not scroll sideways ({overflow} px)")
+        screenshot(browser, folder, f"data-{width}")
+    browser.set_window_size(WIDTH, HEIGHT)
+
+
 def test_million(browser, folder, load_s):
     ops = browser.execute_script("return window.stagecraft.modelOf(window.stagecraft.runs[0]).ops.n")
     check(ops == 1_000_000, f"{ops} ops")
@@ -252,7 +327,7 @@ def main():
     with tempfile.TemporaryDirectory() as profile:
         browser = start_browser(profile)
         try:
-            for kind in ("compare", "measured", "search", "million"):
+            for kind in ("compare", "measured", "search", "data", "million"):
                 page = os.path.join(folder, f"{kind}.html")
                 subprocess.run([make_page, page, kind], check=True)
                 began = time.time()
@@ -265,6 +340,9 @@ def main():
                     test_measured(browser, folder)
                 elif kind == "search":
                     test_search(browser, folder)
+                elif kind == "data":
+                    check(load_s < MOST_DATA_LOAD_S, f"loaded within {MOST_DATA_LOAD_S} s ({load_s:.1f} s)")
+                    test_data(browser, folder)
                 else:
                     test_million(browser, folder, load_s)
                 no_console_error(browser)

@@ -1,10 +1,7 @@
 // A comparison on data as JSON.
 //
 // {"stagecraft", "scenario", "model", "profile", "gpus", "global_batch", "seed", "iterations",
-//  "data": {"name", "summary", "context", "sampled", "sequences", "tokens", "mean", "deviation",
-//           "shortest", "longest", "truncated", "tokens_cut",
-//           "quantiles": [{"share", "of_sequences", "of_tokens"}],
-//           "buckets": [{"above", "up_to", "sequences", "tokens"}]},
+//  "data": as length_json, without "stagecraft",
 //  "best": strategy, "reference": strategy that speed-ups refer to,
 //  "results": [best first: {"strategy", "schedule" (the same), "feasible" (every iteration is),
 //     "feasible_iterations", "infeasible_iterations", "iteration_ns" (mean), "iteration_p50_ns",
@@ -129,31 +126,10 @@ Json series_json(const StrategySeries& series, const StrategySeries* base,
   return json;
 }
 
+/// As `stagecraft data` writes it.
 Json lengths_json(const LengthReport& report) {
-  const data::LengthSummary& lengths = report.lengths;
-  Json json = {{"name", report.name}, {"summary", report.summary}};
-  if (report.context > 0) {
-    json["context"] = report.context;
-  }
-  json["sampled"] = report.sampled;
-  json["sequences"] = lengths.sequences;
-  json["tokens"] = lengths.tokens;
-  json["mean"] = lengths.mean;
-  json["deviation"] = lengths.deviation;
-  json["shortest"] = lengths.shortest;
-  json["longest"] = lengths.longest;
-  json["truncated"] = lengths.truncated;
-  json["tokens_cut"] = lengths.tokens_cut;
-  json["quantiles"] = Json::array();
-  for (const data::LengthQuantile& q : lengths.quantiles) {
-    json["quantiles"].push_back(
-        {{"share", q.share}, {"of_sequences", q.of_sequences}, {"of_tokens", q.of_tokens}});
-  }
-  json["buckets"] = Json::array();
-  for (const data::LengthBucket& b : lengths.buckets) {
-    json["buckets"].push_back(
-        {{"above", b.above}, {"up_to", b.up_to}, {"sequences", b.sequences}, {"tokens", b.tokens}});
-  }
+  Json json = Json::parse(length_json(report));
+  json.erase("stagecraft");
   return json;
 }
 
