@@ -63,8 +63,7 @@ Result<IterationPlan> best_uniform(const StrategyInput& input, const Setting& se
   return *std::move(best);
 }
 
-std::vector<std::int32_t> layer_levels(std::int32_t fewest, std::int32_t most,
-                                       std::int32_t count) {
+std::vector<std::int32_t> layer_levels(std::int32_t fewest, std::int32_t most, std::int32_t count) {
   std::vector<std::int32_t> levels;
   for (std::int32_t i = 0; i < count; ++i) {
     const std::int32_t level = fewest + (most - fewest) * i / std::max(1, count - 1);
@@ -89,7 +88,8 @@ constexpr OptionSpec kOptions[] = {
     {"degree", "GPUs", "auto", "auto | best | a power of two that divides the GPUs",
      "GPUs that share a sequence; auto: the fewest that hold the context, best: the fastest."},
     {"layers", "layers", "auto", "auto | best | 0 to the layers of the model",
-     "Layers recomputed; auto: the fewest with which the context fits, best: the fastest of a few."},
+     "Layers recomputed; auto: the fewest with which the context fits, best: the fastest of a "
+     "few."},
     {"packing", "", "full", "full | balanced",
      "Pack micro-batches to what memory holds, or try less, so that rounds come out full."},
 };
@@ -113,21 +113,23 @@ Result<Choices> read_choices(const StrategyInput& input, const Setting& setting)
   };
   take(kOptions[0], 1, setting.degrees.back(), choices.degree);
   take(kOptions[1], 0, input.profile.layers, choices.layers);
-  const bool known = !choices.degree.given() || std::ranges::find(setting.degrees, choices.degree.value) !=
-                                                    setting.degrees.end();
+  const bool known =
+      !choices.degree.given() ||
+      std::ranges::find(setting.degrees, choices.degree.value) != setting.degrees.end();
   if (!known) {
-    failures.push_back(bad_input(
-        fmt::format("option degree of strategy {} cannot be {}, expected {}", kName,
-                    choices.degree.value, kOptions[0].range),
-        fmt::format("there are {} GPUs, and the profile knows degrees to {}", setting.gpus,
-                    setting.degrees.back())));
+    failures.push_back(
+        bad_input(fmt::format("option degree of strategy {} cannot be {}, expected {}", kName,
+                              choices.degree.value, kOptions[0].range),
+                  fmt::format("there are {} GPUs, and the profile knows degrees to {}",
+                              setting.gpus, setting.degrees.back())));
   }
   const auto packing = input.options.find(kOptions[2].name);
   if (packing != input.options.end() && packing->second != "full" &&
       packing->second != "balanced") {
-    failures.push_back(bad_input(fmt::format("option packing of strategy {} cannot be '{}', "
-                                             "expected {}",
-                                             kName, packing->second, kOptions[2].range)));
+    failures.push_back(
+        bad_input(fmt::format("option packing of strategy {} cannot be '{}', "
+                              "expected {}",
+                              kName, packing->second, kOptions[2].range)));
   }
   choices.balanced = packing != input.options.end() && packing->second == "balanced";
   if (!failures.empty()) {
@@ -144,9 +146,8 @@ std::vector<std::pair<std::int32_t, std::int32_t>> candidates(const StrategyInpu
       choices.degree.given() ? std::vector{choices.degree.value} : setting.degrees;
   std::vector<std::pair<std::int32_t, std::int32_t>> all;
   for (const std::int32_t degree : degrees) {
-    const std::optional<std::int32_t> fewest =
-        rounds::fewest_layers(input.profile, rounds::ulysses_layout(degree, setting.gpus),
-                              setting.context, setting.room);
+    const std::optional<std::int32_t> fewest = rounds::fewest_layers(
+        input.profile, rounds::ulysses_layout(degree, setting.gpus), setting.context, setting.room);
     if (!fewest || (choices.layers.given() && choices.layers.value < *fewest)) {
       continue;
     }
@@ -203,14 +204,17 @@ Result<IterationPlan> plan_deepspeed(const StrategyInput& input) {
 const StrategyInfo& deepspeed_info() {
   static constexpr StrategyInfo kInfo{
       .name = kName,
-      .summary = "ZeRO-3 and Ulysses: sequence-parallel groups of one size, rounds of packed "
-                 "micro-batches",
-      .source = "Jacobs et al., 2309.14509; as a baseline in FlexSP (ASPLOS '25) and InfiniPipe "
-                "(2509.21275)",
-      .assumptions = "sequences are packed best-fit to what memory holds; groups run the longest "
-                     "micro-batches side by side and wait for each other after each, since ZeRO-3 "
-                     "gathers parameters together; the degree is the smallest that holds the "
-                     "context (the authors: 16 GPUs for 7B, 32 for 13B and 30B)",
+      .summary =
+          "ZeRO-3 and Ulysses: sequence-parallel groups of one size, rounds of packed "
+          "micro-batches",
+      .source =
+          "Jacobs et al., 2309.14509; as a baseline in FlexSP (ASPLOS '25) and InfiniPipe "
+          "(2509.21275)",
+      .assumptions =
+          "sequences are packed best-fit to what memory holds; groups run the longest "
+          "micro-batches side by side and wait for each other after each, since ZeRO-3 "
+          "gathers parameters together; the degree is the smallest that holds the "
+          "context (the authors: 16 GPUs for 7B, 32 for 13B and 30B)",
       .options = kOptions,
       .pipelined = false,
       .plan = plan_deepspeed,

@@ -28,10 +28,9 @@ struct Setting {
 
 /// Groups of one degree; besides full packing, `capacities` smaller ones are tried. Infeasible if
 /// the context does not fit.
-[[nodiscard]] Result<IterationPlan> best_uniform(const StrategyInput& input,
-                                                 const Setting& setting, std::string_view strategy,
-                                                 std::int32_t degree, std::int32_t layers,
-                                                 std::int32_t capacities);
+[[nodiscard]] Result<IterationPlan> best_uniform(const StrategyInput& input, const Setting& setting,
+                                                 std::string_view strategy, std::int32_t degree,
+                                                 std::int32_t layers, std::int32_t capacities);
 
 /// `count` numbers of layers from `fewest` to `most`, evenly apart, both ends included.
 [[nodiscard]] std::vector<std::int32_t> layer_levels(std::int32_t fewest, std::int32_t most,

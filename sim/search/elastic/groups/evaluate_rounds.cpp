@@ -129,23 +129,22 @@ Diagnostics check_rounds(const IterationPlan& plan) {
     for (std::size_t g = 0; g < round.gpus.size(); ++g) {
       const std::int32_t microbatch = round.microbatch[g];
       if (round.gpus[g] < 1) {
-        problems.push_back(bad_input(
-            fmt::format("group {} of round {} has {} GPUs, expected 1 or more", g, r,
-                        round.gpus[g])));
+        problems.push_back(bad_input(fmt::format(
+            "group {} of round {} has {} GPUs, expected 1 or more", g, r, round.gpus[g])));
         return problems;
       }
       used += round.gpus[g];
       if (microbatch < -1 || microbatch >= static_cast<std::int64_t>(count)) {
-        problems.push_back(bad_input(fmt::format(
-            "group {} of round {} runs micro-batch {}, but there are {}", g, r, microbatch,
-            count)));
+        problems.push_back(
+            bad_input(fmt::format("group {} of round {} runs micro-batch {}, but there are {}", g,
+                                  r, microbatch, count)));
         return problems;
       }
       if (microbatch >= 0) {
         ++runs[static_cast<std::size_t>(microbatch)];
       } else if (costs_something(round.cost[g])) {
-        problems.push_back(bad_input(
-            fmt::format("group {} of round {} runs nothing but costs something", g, r)));
+        problems.push_back(
+            bad_input(fmt::format("group {} of round {} runs nothing but costs something", g, r)));
       }
     }
     if (used != gpus) {
@@ -184,8 +183,8 @@ IterationResult evaluate_rounds(const IterationPlan& plan, const StrategyInput& 
   }
   const std::int32_t layers = plan.layers_recomputed;
   if (layers < 0 || layers > input.profile.layers) {
-    result.problems.push_back(bad_input(fmt::format(
-        "{} layers are recomputed, expected 0 to {}", layers, input.profile.layers)));
+    result.problems.push_back(bad_input(
+        fmt::format("{} layers are recomputed, expected 0 to {}", layers, input.profile.layers)));
   }
   if (!result.problems.empty()) {
     return result;
@@ -194,6 +193,10 @@ IterationResult evaluate_rounds(const IterationPlan& plan, const StrategyInput& 
   const std::int32_t gpus = plan.layout.gpus();
   const RoundTerms& terms = plan.round_terms;
   result.time = rounds::rounds_time(plan.rounds, terms, layers);
+  if (Diagnostics problems = rounds::check_range(result.time); !problems.empty()) {
+    result.problems = std::move(problems);
+    return result;
+  }
   Parts parts(gpus);
   parts.add(TimePart::kParameters, gpus, terms.once);
   Bytes peak = 0;

@@ -68,11 +68,18 @@ Bytes activation_room(const SequenceProfile& profile, Bytes states) {
 }
 
 Time unit_time(const UnitCost& cost, std::int32_t layers) {
+  // Durations beyond the range of a quantity are one above it (unit_cost), and stay there.
+  const double time = static_cast<double>(cost.forward() + cost.backward()) +
+                      static_cast<double>(layers) * static_cast<double>(cost.layer_forward);
+  if (time > static_cast<double>(kLargestQuantity)) {
+    return kLargestQuantity + 1;
+  }
   return cost.forward() + cost.backward() + layers * cost.layer_forward;
 }
 
 Bytes unit_memory(const UnitCost& cost, std::int32_t layers) {
-  return cost.activation - layers * cost.layer_saving;
+  return cost.activation > kLargestQuantity ? kLargestQuantity + 1
+                                            : cost.activation - layers * cost.layer_saving;
 }
 
 UnitCost group_cost(const SequenceProfile& profile, const SequenceLayout& layout,

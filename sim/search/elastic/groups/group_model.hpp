@@ -16,9 +16,9 @@ namespace stagecraft::elastic::rounds {
 /// fixed + the sum of their time().
 struct GroupModel {
   SequenceLayout layout;
-  double fixed = 0.0;       ///< ns
-  double per_token = 0.0;   ///< ns
-  double per_square = 0.0;  ///< ns per token^2
+  double fixed = 0.0;         ///< ns
+  double per_token = 0.0;     ///< ns
+  double per_square = 0.0;    ///< ns per token^2
   data::Tokens capacity = 0;  ///< tokens of a unit that fit; may be below 1
 
   [[nodiscard]] std::int32_t gpus() const { return layout.group(); }

@@ -10,6 +10,8 @@
 namespace stagecraft::elastic::rounds {
 namespace {
 
+constexpr std::int32_t kMostGpus = 1 << 20;
+
 struct Costed {
   std::int32_t microbatch = 0;
   UnitCost cost;
@@ -74,6 +76,7 @@ std::vector<GroupRound> deal_by_load(const SequenceProfile& profile, const Seque
 }
 
 Time rounds_time(std::span<const GroupRound> rounds, const RoundTerms& terms, std::int32_t layers) {
+  const auto plus = [](Time a, Time b) { return std::min(a + b, kLargestQuantity + 1); };
   Time total = terms.once;
   std::vector<Time> load;
   for (const GroupRound& round : rounds) {
@@ -82,12 +85,12 @@ Time rounds_time(std::span<const GroupRound> rounds, const RoundTerms& terms, st
     for (std::size_t g = 0; g < round.cost.size(); ++g) {
       const Time time = unit_time(round.cost[g], layers);
       longest = std::max(longest, time);
-      load[g] += time;
+      load[g] = plus(load[g], time);
     }
-    total += terms.waiting ? longest : 0;
+    total = plus(total, terms.waiting ? longest : 0);
   }
   if (!terms.waiting && !load.empty()) {
-    total += *std::ranges::max_element(load);
+    total = plus(total, *std::ranges::max_element(load));
   }
   return total;
 }
@@ -122,9 +125,9 @@ Time rounds_bound(std::span<const GroupRound> rounds, const RoundTerms& terms, s
     whole += (rest + gpus - 1) / gpus;
     return terms.once + std::max(whole, units.front().time);
   }
-  // Units that wait for the longest of their round: the j-th longest round takes at least as long as
-  // the unit at GPU j * gpus of all units side by side, longest first, because the rounds before it
-  // have no room for all that stand to its left.
+  // Units that wait for the longest of their round: the j-th longest round takes at least as long
+  // as the unit at GPU j * gpus of all units side by side, longest first, because the rounds before
+  // it have no room for all that stand to its left.
   Time bound = terms.once;
   std::int64_t next = 0;
   std::int64_t width = 0;
@@ -154,7 +157,24 @@ Diagnostics check_input(const StrategyInput& input) {
   if (std::min({l.pipeline, l.sequence, l.tensor, l.context, l.data}) < 1) {
     return {bad_input("every degree of a layout must be at least 1")};
   }
+  double gpus = l.pipeline;
+  for (const std::int32_t degree : {l.sequence, l.tensor, l.context, l.data}) {
+    gpus *= degree;
+  }
+  if (gpus > kMostGpus) {
+    return {
+        bad_input(fmt::format("the layout has {:.0f} GPUs, expected at most {}", gpus, kMostGpus))};
+  }
   return check_sequence_profile(input.profile, ulysses_layout(1, l.gpus()));
+}
+
+Diagnostics check_range(Time iteration) {
+  if (iteration <= kLargestQuantity) {
+    return {};
+  }
+  return {bad_input(
+      fmt::format("an iteration takes longer than the {} ns that can be counted", kLargestQuantity),
+      "check the times per token and per token^2 of the profile, or use smaller batches")};
 }
 
 Result<IterationPlan> uniform_plan(const StrategyInput& input, std::string_view strategy,
@@ -175,6 +195,9 @@ Result<IterationPlan> uniform_plan(const StrategyInput& input, std::string_view 
   plan.layers_recomputed = layers;
   plan.predicted = rounds_time(plan.rounds, terms, layers);
   plan.candidates = 1;
+  if (Diagnostics problems = check_range(plan.predicted); !problems.empty()) {
+    return problems;
+  }
   return plan;
 }
 

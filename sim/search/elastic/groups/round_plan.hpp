@@ -26,7 +26,7 @@ namespace stagecraft::elastic::rounds {
                                                    const data::Formation& formation,
                                                    std::int32_t layers);
 
-/// Time of an iteration.
+/// Time of an iteration; kLargestQuantity + 1 where it is more than kLargestQuantity.
 [[nodiscard]] Time rounds_time(std::span<const GroupRound> rounds, const RoundTerms& terms,
                                std::int32_t layers);
 
@@ -39,6 +39,9 @@ namespace stagecraft::elastic::rounds {
 
 /// Bad input where the batch is empty or layout and profile are unusable.
 [[nodiscard]] Diagnostics check_input(const StrategyInput& input);
+
+/// Bad input where an iteration takes longer than a Time may say.
+[[nodiscard]] Diagnostics check_range(Time iteration);
 
 /// Sequences packed best-fit to `capacity` tokens, on groups of one size.
 [[nodiscard]] Result<IterationPlan> uniform_plan(const StrategyInput& input,
