@@ -33,6 +33,7 @@ const GeneratorInfo& dualpipe_info();
 const GeneratorInfo& dualpipev_info();
 
 const GeneratorInfo& greedy_info();
+const GeneratorInfo& elastic_info();
 
 const GeneratorInfo& file_info();
 

@@ -44,6 +44,7 @@ std::span<const GeneratorInfo> generators() {
 
       // Driven by costs, and read from a file.
       greedy_info(),
+      elastic_info(),
       file_info(),
   };
   // clang-format on

@@ -90,10 +90,6 @@ Diagnostic unknown_schedule(std::string_view name) {
   for (const GeneratorInfo& known : search::schedules()) {
     names.push_back(known.name);
   }
-  if (name == "elastic") {
-    return bad_input(fmt::format("schedule {} is not supported yet, expected one of: {}", name,
-                                 join(names, " ")));
-  }
   const std::string_view near = nearest_name(name, names);
   return bad_input(
       fmt::format("unknown schedule '{}', expected one of: {}", name, join(names, " ")),

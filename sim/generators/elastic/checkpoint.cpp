@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "integer_program.hpp"
+#include "stagecraft/core/check.hpp"
 #include "windows.hpp"
 
 namespace stagecraft::elastic {

@@ -150,6 +150,7 @@ std::int32_t DualSimplex::entering_column(std::size_t leaving, bool rises) const
 }
 
 void DualSimplex::pivot(std::size_t leaving, std::size_t entering, double target) {
+  work_ += static_cast<std::int64_t>(table_.size());
   double* const pivot_row = row(leaving);
   const double entry = pivot_row[entering];
   const auto out = static_cast<std::size_t>(basic_[leaving]);
@@ -187,8 +188,8 @@ void DualSimplex::pivot(std::size_t leaving, std::size_t entering, double target
   at_upper_[entering] = target == upper_[out];
 }
 
-DualSimplex::Outcome DualSimplex::solve(double cutoff, std::int64_t pivots) {
-  for (std::int64_t count = 0;; ++count) {
+DualSimplex::Outcome DualSimplex::solve(double cutoff, std::int64_t most_work) {
+  for (;;) {
     double violation = 0.0;
     const std::int32_t leaving = leaving_row(violation);
     if (leaving < 0) {
@@ -197,7 +198,7 @@ DualSimplex::Outcome DualSimplex::solve(double cutoff, std::int64_t pivots) {
     if (objective_ > cutoff) {
       return Outcome::kCutOff;
     }
-    if (count == pivots) {
+    if (work_ >= most_work) {
       return Outcome::kLimit;
     }
     const auto r = static_cast<std::size_t>(leaving);

@@ -16,7 +16,7 @@ class DualSimplex {
     kOptimal,
     kInfeasible,
     kCutOff,  ///< no solution is better than the cut-off
-    kLimit,   ///< the pivots are used up; safe_bound() still holds
+    kLimit,   ///< the work is used up; safe_bound() still holds
   };
 
   /// [variables] cost >= 0 and upper bounds; lower bounds are 0.
@@ -30,8 +30,11 @@ class DualSimplex {
   void add_row(std::span<const std::int32_t> columns, std::span<const double> coefficients,
                double need);
 
-  /// Stops as soon as the optimum is known to be above `cutoff`.
-  [[nodiscard]] Outcome solve(double cutoff, std::int64_t pivots);
+  /// Stops as soon as the optimum is known to be above `cutoff`, or when work() reaches
+  /// `most_work`.
+  [[nodiscard]] Outcome solve(double cutoff, std::int64_t most_work);
+  /// Entries of the dictionary that all pivots so far went over.
+  [[nodiscard]] std::int64_t work() const { return work_; }
 
   [[nodiscard]] double value(std::int32_t variable) const {
     return value_[static_cast<std::size_t>(variable)];
@@ -69,6 +72,7 @@ class DualSimplex {
   std::vector<double> reduced_;         // [variables] by column
   std::vector<double> table_;           // [rows][variables]
   double objective_ = 0.0;
+  std::int64_t work_ = 0;
   std::vector<Row> rows_;
   std::vector<std::int32_t> entry_column_;
   std::vector<double> entry_;

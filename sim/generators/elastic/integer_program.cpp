@@ -13,7 +13,8 @@ namespace {
 
 constexpr double kIntegral = 1e-6;  // how far from an integer counts as one
 constexpr double kMargin = 1e-6;    // of bounds: far above their rounding, far below 1
-constexpr std::int64_t kPivotsPerSolve = 50'000;
+constexpr std::int64_t kMostWork =
+    400'000'000;  // of the relaxations of one program: under a second
 constexpr std::int64_t kNodesBeforeRestart = 64;
 
 double round_bound_up(double bound) {
@@ -144,7 +145,7 @@ class BranchAndBound {
   /// nothing here is of use.
   double relax() {
     for (;;) {
-      const DualSimplex::Outcome outcome = relaxation_.solve(cutoff(), kPivotsPerSolve);
+      const DualSimplex::Outcome outcome = relaxation_.solve(cutoff(), kMostWork);
       if (outcome == DualSimplex::Outcome::kInfeasible) {
         return std::numeric_limits<double>::infinity();
       }
@@ -163,18 +164,26 @@ class BranchAndBound {
     relaxation_.set_bounds(static_cast<std::int32_t>(v), lower, upper);
   }
 
-  /// The variable that is farthest from an integer; failing that, one that is still open in a row
-  /// that rounding breaks; -1: the rounded relaxation is a solution.
+  /// The variable that is farthest from an integer, among those that cost if there is one; failing
+  /// that, one that is still open in a row that rounding breaks. -1: the rounded relaxation is a
+  /// solution; -2: there is none.
   std::int32_t branching_variable() {
     std::int32_t best = -1;
     double farthest = kIntegral;
+    bool costs = false;
     std::vector<std::int32_t> rounded(relaxed_.size());
     for (std::size_t v = 0; v < relaxed_.size(); ++v) {
       const double nearest = std::round(relaxed_[v]);
       rounded[v] = static_cast<std::int32_t>(nearest);
-      if (std::abs(relaxed_[v] - nearest) > farthest && lower_[v] < upper_[v]) {
-        farthest = std::abs(relaxed_[v] - nearest);
+      const double distance = std::abs(relaxed_[v] - nearest);
+      const bool first_cost = program_.cost[v] > 0 && !costs;
+      if (distance <= kIntegral || lower_[v] == upper_[v] || (costs && program_.cost[v] == 0)) {
+        continue;
+      }
+      if (first_cost || distance > farthest) {
+        farthest = distance;
         best = static_cast<std::int32_t>(v);
+        costs = program_.cost[v] > 0;
       }
     }
     if (best >= 0) {
@@ -198,7 +207,7 @@ class BranchAndBound {
   }
 
   void descend(double parent_bound) {
-    if (close_enough(parent_bound) || nodes_ >= options_.nodes) {
+    if (close_enough(parent_bound) || nodes_ >= options_.nodes || relaxation_.work() >= kMostWork) {
       open_bound_ = std::min(open_bound_, parent_bound);
       return;
     }

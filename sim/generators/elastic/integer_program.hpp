@@ -58,6 +58,8 @@ struct IntegerSolution {
 /// list.
 using Rounding = std::function<std::vector<std::int32_t>(std::span<const double> relaxed)>;
 
+/// Ends when the solution is within the gap, or when nodes or a fixed amount of arithmetic (not of
+/// time, so that every machine finds the same) are used up.
 [[nodiscard]] IntegerSolution solve(const IntegerProgram& program, const Rounding& rounding,
                                     const CheckpointOptions& options);
 

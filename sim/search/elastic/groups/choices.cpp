@@ -11,10 +11,13 @@ Result<Choice> read_choice(const GeneratorOptions& options, std::string_view str
   const auto found = options.find(spec.name);
   const std::string_view text =
       found == options.end() ? spec.default_value : std::string_view(found->second);
-  if (text == "auto") {
+  const auto offered = [&](std::string_view word) {
+    return text == word && spec.range.find(word) != std::string_view::npos;
+  };
+  if (offered("auto")) {
     return Choice{Choice::Kind::kAuto, 0};
   }
-  if (text == "best") {
+  if (offered("best")) {
     return Choice{Choice::Kind::kBest, 0};
   }
   std::int32_t value = 0;

@@ -23,7 +23,8 @@ struct Choice {
   [[nodiscard]] bool given() const { return kind == Kind::kNumber; }
 };
 
-/// "auto", "best" or a number from low to high; what is not given is as the spec's default says.
+/// "auto" or "best", where the spec's range offers them, or a number from low to high; what is not
+/// given is as the spec's default says.
 [[nodiscard]] Result<Choice> read_choice(const GeneratorOptions& options, std::string_view strategy,
                                          const OptionSpec& spec, std::int32_t low,
                                          std::int32_t high);

@@ -170,8 +170,8 @@ std::optional<IterationPlan> plan_count(const StrategyInput& input, const Settin
   }
   plan.predicted = rounds::rounds_time(plan.rounds, plan.round_terms, layers);
   plan.candidates = 1;
-  plan.note =
-      fmt::format("{} rounds of groups {}, {} layers recomputed", plan.rounds.size(), text, layers);
+  plan.note = fmt::format("{} rounds of groups {}, {} layers recomputed", plan.rounds.size(),
+                          rounds_text(texts), layers);
   return plan;
 }
 
@@ -224,13 +224,10 @@ Result<IterationPlan> plan_flexsp(const StrategyInput& input) {
       rounds::read_choice(input.options, kName, kOptions[0], 0, input.profile.layers);
   const Result<Choice> trials =
       rounds::read_choice(input.options, kName, kOptions[1], 1, kMostTrials);
-  if (!layers || !trials || !trials->given()) {
+  if (!layers || !trials) {
     Diagnostics failures = layers ? Diagnostics{} : layers.failures();
     if (!trials) {
       failures.insert(failures.end(), trials.failures().begin(), trials.failures().end());
-    } else if (!trials->given()) {
-      failures.push_back(bad_input(fmt::format(
-          "option trials of strategy {} must be a number, expected {}", kName, kOptions[1].range)));
     }
     return failures;
   }

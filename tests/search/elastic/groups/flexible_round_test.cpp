@@ -123,8 +123,7 @@ TEST_CASE("groups: a flexible round comes near the best of all solutions of smal
   for (int trial = 0; trial < 120; ++trial) {
     const std::int32_t gpus = 1 << random.uniform(0, 3);
     const auto models = random_models(random, gpus, 2000);
-    const auto lengths =
-        random_lengths(random, random.uniform(1, gpus == 8 ? 5 : 6), 700 * gpus);
+    const auto lengths = random_lengths(random, random.uniform(1, gpus == 8 ? 5 : 6), 700 * gpus);
     const double best = exact(models, lengths, gpus);
     const auto round = rounds::flexible_round(models, lengths, gpus);
     if (best == kNone) {
