@@ -102,7 +102,8 @@ enum class SliceRule : std::uint8_t { kEqualCost, kEqualTokens };
 /// Cuts every micro-batch of `packed` (its sequences laid end to end, the longest first) into
 /// `slices` slices of equal cost (Seq1F1B, 2406.03488: equal FLOPs under causal attention), or of
 /// equal tokens (SlimPipe-like). Slices keep to multiples of `multiple` tokens where they can; a
-/// micro-batch of fewer tokens gets fewer slices. Sequences may be cut anywhere.
+/// micro-batch of fewer tokens gets fewer slices. Sequences may be cut anywhere. Slices and padding
+/// that `packed` has are forgotten: end to end nothing needs padding.
 [[nodiscard]] Result<Formation> slice_evenly(const Formation& packed, std::int32_t slices,
                                              SliceRule rule, const TokenCosts& costs,
                                              Tokens multiple = 1);
@@ -113,7 +114,7 @@ enum class SliceRule : std::uint8_t { kEqualCost, kEqualTokens };
 
 /// TeraPipe (Li et al., ICML '21): slices of every micro-batch of `packed` that minimise
 /// sum t_i + (stages - 1) max t_i, by a dynamic program over slice lengths in steps of `step`
-/// tokens for each candidate of max t.
+/// tokens; exact among slices that end at steps.
 struct TeraPipeOptions {
   std::int32_t stages = 1;
   TokenCosts costs;    ///< of one stage, forward and backward
@@ -134,13 +135,15 @@ struct TeraPipeOptions {
 /// relaxed, and a token threshold. Micro-batches come longest (most slices, then most tokens)
 /// first.
 struct BalancedOptions {
-  TokenCosts costs;         ///< of one stage, forward and backward
-  double fixed = 0.0;       ///< per slice and stage
-  std::int32_t slices = 1;  ///< K: slices of the longest sequence
+  TokenCosts costs;    ///< of one stage, forward and backward
+  double fixed = 0.0;  ///< per slice and stage
+  /// K: slices of the longest sequence; fewer where it has fewer tokens.
+  std::int32_t slices = 1;
   /// Most tokens of a slice; 0: no limit. K is raised until the slices of the longest sequence
   /// keep to it.
   Tokens capacity = 0;
-  /// Most tokens of a packed slice as a multiple of the first mesh slice (T_m of algorithm 1).
+  /// Most tokens of a packed slice as a multiple of the first mesh slice (T_m of algorithm 1), at
+  /// least 1; above the capacity it is the capacity.
   double token_threshold = 1.0;
 };
 [[nodiscard]] Result<Formation> balanced_chunks(const GlobalBatch& batch,

@@ -34,11 +34,11 @@ Tokens longest_slice(const std::vector<Tokens>& mesh) {
 
 std::int64_t slices_within(Tokens length, std::int64_t slices, const TokenCosts& costs,
                            Tokens capacity) {
-  // No fewer than these can do, and these are at most a few too few.
-  const double by_cost = std::floor(costs.of(0, length) / costs.of(0, capacity + 1));
+  // The first slice rounds to at most the capacity, or is so short because the others need the
+  // tokens; few counts above these bounds are left to try.
+  const auto by_cost = static_cast<std::int64_t>(costs.of(0, length) / costs.of(0, capacity + 1));
   const auto least = std::max<std::int64_t>(
-      {slices, (length - 1) / capacity + 1,
-       by_cost < static_cast<double>(length) ? static_cast<std::int64_t>(by_cost) : length});
+      {slices, (length - 1) / capacity + 1, std::min(by_cost, length - capacity + 1)});
   for (std::int64_t count = least; count < length; ++count) {
     if (longest_slice(equal_time_mesh(length, count, costs)) <= capacity) {
       return count;

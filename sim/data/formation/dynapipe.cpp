@@ -225,14 +225,15 @@ class Partitioner {
 Diagnostics problems_of(const GlobalBatch& batch, const DynaPipeOptions& options) {
   Diagnostics problems = batch_problems(batch);
   append(problems, cost_problems(options.costs, options.fixed));
-  const auto at_least_1 = [&](std::int32_t number, std::string_view what) {
-    if (number < 1) {
-      problems.push_back(bad_input(fmt::format("{} must be at least 1, not {}", what, number)));
+  const auto in_range = [&](std::int32_t number, std::int32_t most, std::string_view what) {
+    if (number < 1 || number > most) {
+      problems.push_back(bad_input(fmt::format("{} must be 1 to {}, not {}", what, most, number)));
     }
   };
-  at_least_1(options.stages, "the number of stages");
-  at_least_1(options.data_parallel, "the data-parallel degree");
-  at_least_1(options.candidates, "the number of candidates for the longest time");
+  constexpr std::int32_t kMost = 1 << 20;
+  in_range(options.stages, kMost, "the number of stages");
+  in_range(options.data_parallel, kMost, "the data-parallel degree");
+  in_range(options.candidates, kMost, "the number of candidates for the longest time");
   if (options.capacity != 0) {
     append(problems, over_limit(batch, options.capacity, "the capacity"));
   }
