@@ -19,5 +19,6 @@ void add_format(CLI::App& command, Arguments& arguments, std::vector<std::string
 
 void add_search(CLI::App& app, Arguments& arguments);
 void add_merge(CLI::App& app, Arguments& arguments);
+void add_data(CLI::App& app, Arguments& arguments);
 
 }  // namespace stagecraft::cli

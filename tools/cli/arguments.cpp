@@ -182,11 +182,14 @@ void add_calibrate(Parser& parser) {
 void add_list(Parser& parser) {
   Arguments& arguments = parser.arguments;
   CLI::App& command =
-      *parser.app.add_subcommand("list", "what there is: schedules, keys, search methods");
+      *parser.app.add_subcommand("list", "what there is: schedules, keys, search methods, data");
   command
-      .add_option("TOPIC", arguments.topic, "schedules, keys of a scenario file, or search methods")
+      .add_option("TOPIC", arguments.topic,
+                  "schedules, keys of a scenario file, search methods, or data: stand-ins and "
+                  "expressions for sequence lengths")
       ->required();
-  command.add_option("NAME", arguments.names, "only these schedules or methods, with all details");
+  command.add_option("NAME", arguments.names,
+                     "only these schedules, methods or stand-ins, with all details");
   command.callback([&arguments] { arguments.command = Command::kList; });
 }
 
@@ -285,6 +288,7 @@ std::optional<Arguments> parse_arguments(int argc, const char* const* argv, int&
   add_merge(parser.app, parser.arguments);
   add_execute(parser);
   add_calibrate(parser);
+  add_data(parser.app, parser.arguments);
   add_list(parser);
 
   std::vector<std::string> words = spread_overrides(argc, argv);

@@ -16,6 +16,7 @@ enum class Command : std::uint8_t {
   kMerge,
   kExecute,
   kCalibrate,
+  kData,
   kList
 };
 
@@ -52,6 +53,17 @@ struct SearchArguments {
   std::vector<std::string> parts;  ///< of merge: files to join
 };
 
+/// Of data: how a file is read, and how much of what has no end.
+struct DataArguments {
+  std::string lengths;        ///< file, name or expression
+  std::string column, field;  ///< of CSV and JSON Lines
+  std::string input_format = "auto";
+  bool skip_malformed = false;
+  std::string context;       ///< as parse_tokens takes it; "": none
+  std::int64_t samples = 0;  ///< 0: all of a file, a million of what has no end
+  std::uint64_t seed = 1;
+};
+
 struct Arguments {
   Command command = Command::kSimulate;
   std::string scenario;                ///< file, "-" is standard input
@@ -64,6 +76,7 @@ struct Arguments {
   bool wide = false;
   MachineArguments machine;
   SearchArguments search;
+  DataArguments data;
   std::string topic;  ///< of list
   std::vector<std::string> names;
 };

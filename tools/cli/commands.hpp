@@ -12,6 +12,7 @@ namespace stagecraft::cli {
 [[nodiscard]] int run_merge(const Arguments& arguments);
 [[nodiscard]] int run_execute(const Arguments& arguments);
 [[nodiscard]] int run_calibrate(const Arguments& arguments);
+[[nodiscard]] int run_data(const Arguments& arguments);
 [[nodiscard]] int run_list(const Arguments& arguments);
 
 }  // namespace stagecraft::cli

@@ -1,4 +1,4 @@
-// stagecraft list: what schedules, keys and search methods there are.
+// stagecraft list: what schedules, keys, search methods and data there are.
 #include <algorithm>
 
 #include <fmt/core.h>
@@ -7,6 +7,7 @@
 #include "output.hpp"
 #include "search_setup.hpp"
 #include "stagecraft/core/text.hpp"
+#include "stagecraft/data/lengths.hpp"
 #include "stagecraft/generators/generator.hpp"
 #include "stagecraft/scenario/keys.hpp"
 #include "stagecraft/search/method.hpp"
@@ -112,6 +113,44 @@ int list_methods(const std::vector<std::string>& names) {
   return print(text);
 }
 
+std::string data_details(const data::NamedLengths& named) {
+  std::string text = fmt::format("{}\n", named.name);
+  append_field(text, "summary", named.summary);
+  append_field(text, "source", named.source);
+  append_field(text, "expression", named.expression);
+  return text;
+}
+
+int list_data(const std::vector<std::string>& names) {
+  std::string text;
+  if (names.empty()) {
+    text = "Stand-ins for corpora whose lengths are not public:\n\n";
+    for (const data::NamedLengths& named : data::named_lengths()) {
+      text += data_details(named) + "\n";
+    }
+    return print(text + "Expressions:\n\n" + std::string(data::lengths_grammar()) +
+                 "\nWhat they look like: stagecraft data NAME\n");
+  }
+  const auto known = data::named_lengths();
+  for (const std::string& name : names) {
+    const auto found = std::find_if(known.begin(), known.end(), [&](const data::NamedLengths& one) {
+      return one.name == name;
+    });
+    if (found == known.end()) {
+      std::vector<std::string_view> views;
+      for (const data::NamedLengths& one : known) {
+        views.push_back(one.name);
+      }
+      const std::string_view near = nearest_name(name, views);
+      return fail({bad_input(
+          fmt::format("unknown stand-in '{}', expected one of: {}", name, join(views, " ")),
+          near.empty() ? "" : fmt::format("did you mean '{}'?", near))});
+    }
+    text += data_details(*found);
+  }
+  return print(text);
+}
+
 }  // namespace
 
 int run_list(const Arguments& arguments) {
@@ -124,15 +163,20 @@ int run_list(const Arguments& arguments) {
   if (arguments.topic == "methods") {
     return list_methods(arguments.names);
   }
-  if (arguments.topic == "models" || arguments.topic == "hardware") {
-    return fail({bad_input(fmt::format(
-        "list {} is not supported yet, expected schedules, keys or methods", arguments.topic))});
+  if (arguments.topic == "data") {
+    return list_data(arguments.names);
   }
-  constexpr std::string_view kTopics[] = {"schedules", "keys", "methods"};
+  if (arguments.topic == "models" || arguments.topic == "hardware") {
+    return fail({bad_input(
+        fmt::format("list {} is not supported yet, expected schedules, keys, methods or data",
+                    arguments.topic))});
+  }
+  constexpr std::string_view kTopics[] = {"schedules", "keys", "methods", "data"};
   const std::string_view near = nearest_name(arguments.topic, kTopics);
-  return fail({bad_input(
-      fmt::format("there is no list of '{}', expected schedules, keys or methods", arguments.topic),
-      near.empty() ? "" : fmt::format("did you mean '{}'?", near))});
+  return fail(
+      {bad_input(fmt::format("there is no list of '{}', expected schedules, keys, methods or data",
+                             arguments.topic),
+                 near.empty() ? "" : fmt::format("did you mean '{}'?", near))});
 }
 
 }  // namespace stagecraft::cli

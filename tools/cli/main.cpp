@@ -29,6 +29,8 @@ int run(int argc, const char* const* argv) {
       return run_execute(*arguments);
     case Command::kCalibrate:
       return run_calibrate(*arguments);
+    case Command::kData:
+      return run_data(*arguments);
     case Command::kList:
       return run_list(*arguments);
   }

@@ -126,7 +126,7 @@ std::vector<LengthBucket> power_buckets(const std::vector<Bin>& bins, Tokens sho
   for (Tokens end = first; ends.empty() || ends.back() < longest; end *= 2) {
     ends.push_back(end);
   }
-  const bool from_zero = shortest <= first / 2 || first == 1;
+  const bool from_zero = (first == kFirst && longest > kFirst) || first == 1;
   return buckets_of(bins, ends, from_zero ? 0 : first / 2);
 }
 

@@ -1,4 +1,4 @@
-// The grammar stands in lengths_grammar(), below.
+// Reads expressions for lengths; their grammar stands in lengths_grammar().
 #include "data/lengths/expression.hpp"
 
 #include <algorithm>
@@ -8,6 +8,8 @@
 
 #include <fmt/core.h>
 
+#include "data/lengths/cursor.hpp"
+#include "data/lengths/grammar.hpp"
 #include "data/lengths/histogram.hpp"
 #include "data/lengths/numbers.hpp"
 #include "data/lengths/words.hpp"
@@ -18,71 +20,6 @@ namespace {
 
 constexpr int kDeepest = 16;
 constexpr std::size_t kMostComponents = 65'536;
-constexpr double kLongest = static_cast<double>(kLongestSequence);
-
-struct Parameter {
-  std::string_view name;
-  bool tokens;  ///< a whole number
-  double least, most;
-};
-
-struct Function {
-  std::string_view name;
-  std::array<Parameter, 2> parameters;  ///< all of them needed; "": none
-};
-
-constexpr Function kFunctions[] = {
-    {"constant", {{{"tokens", true, 1, kLongest}, {}}}},
-    {"uniform", {{{"min", true, 1, kLongest}, {"max", true, 1, kLongest}}}},
-    {"lognormal", {{{"median", false, 1, kLongest}, {"sigma", false, 1e-6, 20}}}},
-    {"zipf", {{{"exponent", false, 0, 20}, {}}}},
-    {"pareto", {{{"scale", false, 1, kLongest}, {"shape", false, 1e-3, 1e3}}}},
-    {"histogram", {}},
-    {"mix", {}}};
-
-constexpr std::array<Parameter, 2> kBounds = {
-    {{"min", true, 1, kLongest}, {"max", true, 1, kLongest}}};
-
-const Function* find_function(std::string_view name) {
-  const auto* found = std::find_if(std::begin(kFunctions), std::end(kFunctions),
-                                   [&](const Function& f) { return f.name == name; });
-  return found == std::end(kFunctions) ? nullptr : found;
-}
-
-const NamedLengths* find_named(std::string_view name) {
-  const auto all = named_lengths();
-  const auto found =
-      std::find_if(all.begin(), all.end(), [&](const NamedLengths& n) { return n.name == name; });
-  return found == all.end() ? nullptr : &*found;
-}
-
-std::vector<std::string_view> all_names() {
-  std::vector<std::string_view> names;
-  for (const NamedLengths& named : named_lengths()) {
-    names.push_back(named.name);
-  }
-  for (const Function& function : kFunctions) {
-    names.push_back(function.name);
-  }
-  return names;
-}
-
-bool in_word(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-         c == '_';
-}
-
-/// The word at the front: a letter and what may follow it.
-std::string_view word_at(std::string_view text) {
-  if (text.empty() || !in_word(text.front()) || text.front() <= '9') {
-    return {};
-  }
-  std::size_t size = 1;
-  while (size < text.size() && in_word(text[size])) {
-    ++size;
-  }
-  return text.substr(0, size);
-}
 
 std::string bounds_text(Tokens low, Tokens high) {
   if (low > 1 && high < kLongestSequence) {
@@ -99,10 +36,10 @@ struct Values {
   Tokens low = 1, high = kLongestSequence;
 };
 
-class Parser {
+class Parser : private Cursor {
  public:
   Parser(std::string_view text, const std::string& directory)
-      : text_(text), rest_(text), directory_(directory) {}
+      : Cursor(text), directory_(directory) {}
 
   Result<Expression> parse() {
     Expression result;
@@ -118,75 +55,6 @@ class Parser {
   }
 
  private:
-  [[nodiscard]] std::size_t position() const { return text_.size() - rest_.size(); }
-
-  bool fail(std::size_t at, const std::string& message, std::string hint = {}) {
-    failure_ = bad_input(fmt::format("{} at character {} of the lengths", message, at + 1),
-                         std::move(hint));
-    failure_.place.column = static_cast<std::int32_t>(std::min<std::size_t>(at, 1'000'000)) + 1;
-    failure_.source_line = printable(text_);
-    return false;
-  }
-
-  void skip_blanks() {
-    while (!rest_.empty() && (rest_.front() == ' ' || rest_.front() == '\t' ||
-                              rest_.front() == '\n' || rest_.front() == '\r')) {
-      rest_.remove_prefix(1);
-    }
-  }
-
-  bool take(char c) {
-    skip_blanks();
-    if (rest_.empty() || rest_.front() != c) {
-      return false;
-    }
-    rest_.remove_prefix(1);
-    return true;
-  }
-
-  bool expect(char c, std::string_view why) {
-    return take(c) || fail(position(), fmt::format("expected '{}' {}", c, why));
-  }
-
-  /// The name of a named argument, taken with its '='; "" if none stands here.
-  std::string_view take_key() {
-    skip_blanks();
-    const std::string_view word = word_at(rest_);
-    const std::string_view after = trimmed(rest_.substr(word.size()));
-    if (word.empty() || !after.starts_with('=')) {
-      return {};
-    }
-    rest_.remove_prefix(rest_.find('=') + 1);
-    skip_blanks();
-    return word;
-  }
-
-  bool number(double& value, std::string_view what) {
-    skip_blanks();
-    const std::optional<double> found = take_number(rest_);
-    if (!found || (!rest_.empty() && in_word(rest_.front()))) {
-      return fail(position(), fmt::format("expected a number: {}", what));
-    }
-    value = *found;
-    return true;
-  }
-
-  bool value_of(const Parameter& parameter, double& value) {
-    skip_blanks();
-    const std::size_t at = position();
-    if (!number(value, parameter.name)) {
-      return false;
-    }
-    if (!(value >= parameter.least && value <= parameter.most)) {
-      return fail(at, fmt::format("{} is out of range, expected {} to {}", parameter.name,
-                                  parameter.least, parameter.most));
-    }
-    if (parameter.tokens && value != std::floor(value)) {
-      return fail(at, fmt::format("{} is not a whole number of tokens", parameter.name));
-    }
-    return true;
-  }
-
   bool bound(std::string_view key, Values& values) {
     double value = 0.0;
     if (!value_of(kBounds[key == "min" ? 0 : 1], value)) {
@@ -196,14 +64,8 @@ class Parser {
     return true;
   }
 
-  bool unknown_key(std::size_t at, std::string_view key, std::vector<std::string_view> known) {
-    const std::string_view near = nearest_name(key, known);
-    return fail(at, fmt::format("unknown {}, expected {}", in_quotes(key), join(known, ", ")),
-                near.empty() ? "" : fmt::format("did you mean '{}'?", near));
-  }
-
   /// Arguments of a distribution with parameters, after the parenthesis, which they close.
-  bool arguments(const Function& function, Values& values) {
+  bool arguments(const ExpressionFunction& function, Values& values) {
     std::size_t next = 0;
     for (bool first = true; !take(')'); first = false) {
       if (!first && !expect(',', "or ')' after an argument")) {
@@ -247,14 +109,14 @@ class Parser {
     return true;
   }
 
-  static std::vector<std::string_view> keys_of(const Function& function) {
+  static std::vector<std::string_view> keys_of(const ExpressionFunction& function) {
     std::vector<std::string_view> keys;
-    for (const Parameter& parameter : function.parameters) {
+    for (const ExpressionParameter& parameter : function.parameters) {
       if (!parameter.name.empty()) {
         keys.push_back(parameter.name);
       }
     }
-    for (const Parameter& parameter : kBounds) {
+    for (const ExpressionParameter& parameter : kBounds) {
       if (std::find(keys.begin(), keys.end(), parameter.name) == keys.end()) {
         keys.push_back(parameter.name);
       }
@@ -262,7 +124,7 @@ class Parser {
     return keys;
   }
 
-  static Expression simple(const Function& function, Values& values) {
+  static Expression simple(const ExpressionFunction& function, Values& values) {
     Component c;
     const auto [a, b] = values.own;
     std::string summary;
@@ -290,7 +152,7 @@ class Parser {
     skip_blanks();
     const std::size_t at = position();
     double up_to = 0.0;
-    if (!value_of({"the end of a bucket", true, 1, kLongest}, up_to) ||
+    if (!value_of({"the end of a bucket", true, 1, kLongestReal}, up_to) ||
         !number(out.share, "the share of the bucket")) {
       return false;
     }
@@ -432,7 +294,7 @@ class Parser {
     STAGECRAFT_CHECK(stand_in.ok(), "a stand-in's expression is right");
     out.mixture = std::move(stand_in->mixture);
     out.summary = fmt::format("stand-in for {}", found.name);
-    constexpr Function kNoParameters = {"a stand-in", {}};
+    constexpr ExpressionFunction kNoParameters = {"a stand-in", {}};
     return !take('(') || arguments(kNoParameters, values);
   }
 
@@ -449,14 +311,15 @@ class Parser {
                             (rest_.front() < '0' || rest_.front() > '9'))) {
         return fail(start, "expected a number, a distribution or the name of a stand-in");
       }
-      if (!value_of(kFunctions[0].parameters[0], values.own[0])) {
+      const ExpressionFunction& constant = *find_function("constant");
+      if (!value_of(constant.parameters[0], values.own[0])) {
         return false;
       }
-      out = simple(kFunctions[0], values);
+      out = simple(constant, values);
       return true;
     }
     rest_.remove_prefix(word.size());
-    const Function* function = find_function(word == "log-normal" ? "lognormal" : word);
+    const ExpressionFunction* function = find_function(word == "log-normal" ? "lognormal" : word);
     const NamedLengths* stand_in = find_named(word);
     if (function == nullptr && stand_in == nullptr) {
       const std::string_view near = nearest_expression(word);
@@ -490,55 +353,13 @@ class Parser {
            fail(start, fmt::format("no lengths lie between {} and {}", values.low, values.high));
   }
 
-  std::string_view text_;
-  std::string_view rest_;
   const std::string& directory_;
-  Diagnostic failure_;
 };
 
 }  // namespace
 
-std::string_view nearest_expression(std::string_view word) {
-  return nearest_name(word, all_names());
-}
-
-bool is_expression(std::string_view text) {
-  std::string_view rest = trimmed(text);
-  if (take_number(rest)) {
-    return rest.empty();
-  }
-  const std::string_view word = word_at(rest);
-  rest = trimmed(rest.substr(word.size()));
-  const bool known =
-      word == "log-normal" || find_function(word) != nullptr || find_named(word) != nullptr;
-  return known && (rest.starts_with('(') || (rest.empty() && find_named(word) != nullptr));
-}
-
 Result<Expression> parse_expression(std::string_view text, const std::string& directory) {
   return Parser(text, directory).parse();
-}
-
-std::string_view lengths_grammar() {
-  return R"(4K                               all of 4096 tokens
-constant(4K)                     the same
-uniform(1, 8K)                   every length from 1 to 8192 alike
-lognormal(median=1438, sigma=1.52)
-zipf(exponent=1.2, max=64K)      P(length) ~ length^-exponent
-pareto(scale=512, shape=1.5)     P(longer than x) = (scale / x)^shape, from scale on
-histogram(1K 70, 2K 20, 8K 10 mean 3K)
-                                 buckets: (0, 1K], (1K, 2K] ... with shares of the sequences; where
-                                 the mean in a bucket is known the density has it, else it is flat
-histogram(file=buckets.csv)      lines up_to,count or up_to,count,mean; with or without a header
-mix(90 github, 10 uniform(32K, 128K))
-                                 parts with weights before them, any expressions
-github                           a stand-in: commoncrawl, github, wikipedia
-
-Names of arguments may be left out. min= and max= cut any of them: mix(..., max=128K), github(max=48K);
-what lies outside is not drawn. K, M and G are powers of 1024 (so are Ki, Mi, Gi), as in 48K of context.
-Anything else is a file: lines with one length each, a column of CSV or TSV, a field of JSON Lines (a
-number, or an array of token ids, whose size counts), each also compressed by gzip; - is standard input.
-A file whose name looks like an expression: write ./github. Parquet has to be converted first.
-)";
 }
 
 }  // namespace stagecraft::data
