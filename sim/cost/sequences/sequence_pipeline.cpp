@@ -13,6 +13,8 @@ namespace {
 using sequence_costs::PieceSums;
 using sequence_costs::StageRates;
 
+constexpr std::size_t kMostSlices = 65'535;  // their numbers are 16 bit in an op
+
 /// A unit of the formation, in the order of Checkpointing.
 struct PricedUnit {
   std::int32_t microbatch = 0;
@@ -30,6 +32,10 @@ Diagnostics check_formation(const data::Formation& formation) {
     const auto& slices = formation.microbatches[m].slices;
     if (slices.empty()) {
       failures.push_back(bad_input(fmt::format("micro-batch {} of the formation has no slice", m)));
+    }
+    if (slices.size() > kMostSlices) {
+      failures.push_back(bad_input(fmt::format("micro-batch {} has {} slices, expected at most {}",
+                                               m, slices.size(), kMostSlices)));
     }
     for (std::size_t s = 0; s < slices.size(); ++s) {
       const auto& pieces = slices[s].pieces;
