@@ -185,8 +185,10 @@ Schedule best_under_latency(const GeneratorInput& input, const GreedyOptions& op
   if (options.rule.defer) {
     try_exemptions(pipeline, input.costs, options.rule, options.trials, best);
   }
-  if (auto plain = better_one_f_one_b(pipeline, input.costs, best.makespan)) {
-    return *std::move(plain);
+  if (!input.costs.transfers_by_unit) {  // a line counts the least of every boundary
+    if (auto plain = better_one_f_one_b(pipeline, input.costs, best.makespan)) {
+      return *std::move(plain);
+    }
   }
   return make_schedule("greedy", pipeline, best.lists);
 }

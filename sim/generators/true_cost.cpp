@@ -45,7 +45,7 @@ TrueTimes simulated_times(const Schedule& schedule, const CostTable& costs) {
 }  // namespace
 
 bool latency_is_all(const CostTable& costs) {
-  return costs.communication == Communication::kLatency &&
+  return costs.communication == Communication::kLatency && !costs.transfers_by_unit &&
          costs.memory.policy == MemoryPolicy::kFail && costs.network.host.host_link_of.empty();
 }
 

@@ -1,6 +1,7 @@
 // Orders by what they cost in the engine. Cost-driven generators build their orders for transfers
-// that only take time; where links are shared, sends block, or ops wait for memory, the order they
-// chose can be worse than a plain one, and a simulation has to tell.
+// that only take time, every unit the same; where units differ, links are shared, sends block, or
+// ops wait for memory, the order they chose can be worse than a plain one, and a simulation has to
+// tell.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,8 @@
 
 namespace stagecraft {
 
-/// True if transfers only take time and nothing is waited for but data: what generators rank by is
-/// then what the engine reports.
+/// True if transfers only take time, that of their boundary, and nothing is waited for but data:
+/// what generators rank by is then what the engine reports.
 [[nodiscard]] bool latency_is_all(const CostTable& costs);
 
 /// What to make small; gradient reduction and optimizer step of a device count behind its last op.

@@ -4,9 +4,11 @@
 #include <algorithm>
 
 #include "generators/generated.hpp"
+#include "generators/greedy_rule.hpp"
 #include "generators/nemotron.hpp"
 #include "generators/uneven_costs.hpp"
 #include "stagecraft/core/random.hpp"
+#include "support/random_schedule.hpp"
 
 using namespace stagecraft;
 using test::generated;
@@ -156,6 +158,39 @@ TEST_SUITE("generators") {
       CostTable costs = test::uneven_costs(random, pipeline);
       const Schedule plain = generated("1f1b", pipeline, costs);
       costs.memory.capacity = reference_peaks(plain, costs);
+      CHECK(reference_times(generated("greedy", pipeline, costs), costs).makespan <=
+            reference_times(plain, costs).makespan);
+    }
+  }
+
+  TEST_CASE("greedy plans with every unit's own transfers") {
+    Random random(22);
+    for (int round = 0; round < 100; ++round) {
+      CAPTURE(round);
+      Pipeline pipeline = random_placement(random);
+      if (random.chance(1, 2)) {
+        for (std::int32_t m = 0; m < pipeline.microbatches; ++m) {
+          pipeline.slices.push_back(static_cast<std::int32_t>(random.uniform(1, 3)));
+        }
+      }
+      CostTable costs = uniform_costs(pipeline, random.uniform(1, 20), random.uniform(1, 20),
+                                      random.uniform(1, 20));
+      test::vary_transfers(random, pipeline, 40, 0, costs);
+      GreedyRule rule;
+      rule.defer = random.chance(1, 2);
+      const GreedyRun run = run_greedy(pipeline, costs, rule);
+      REQUIRE(run.complete);
+      CHECK(run.makespan ==
+            reference_times(make_schedule("greedy", pipeline, run.lists), costs).makespan);
+    }
+    for (int round = 0; round < 60; ++round) {
+      CAPTURE(round);
+      const Pipeline pipeline =
+          *make_pipeline(static_cast<std::int32_t>(random.uniform(1, 6)), 1,
+                         static_cast<std::int32_t>(random.uniform(1, 12)), PlacementKind::kLoop);
+      CostTable costs = test::uneven_costs(random, pipeline);
+      test::vary_transfers(random, pipeline, 40, 0, costs);
+      const Schedule plain = generated("1f1b", pipeline, costs);
       CHECK(reference_times(generated("greedy", pipeline, costs), costs).makespan <=
             reference_times(plain, costs).makespan);
     }

@@ -179,6 +179,78 @@ memory: {forward: [9, 5, 3], backward_input: -1, capacity: 100, resident: [1, 2,
     CHECK(run.costs.memory.resident == std::vector<std::int64_t>{1, 2, 3});
   }
 
+  TEST_CASE("transfers are given per boundary, per micro-batch and per slice") {
+    const Scenario plain = read(R"(
+pipeline: {devices: 3, microbatches: 2, slices: [2, 1]}
+time_unit: ns
+costs: {forward: 6, backward: 6, transfer: [5, 9], transfer_bytes: 7}
+)");
+    // Of a slice as of a micro-batch: transfers are not cut.
+    CHECK_FALSE(plain.costs.transfers_by_unit);
+    CHECK(plain.costs.transfer_latency == std::vector<Time>{5, 9});
+    CHECK(plain.costs.transfer_bytes == std::vector<Bytes>{7, 7});
+    const Pipeline& pipeline = plain.pipeline;
+    CHECK(plain.costs.latency(pipeline, 1, 2, Unit{0, 0, 1}, Direction::kOnly) == 9);
+
+    const Scenario by_slice = read(R"(
+pipeline: {devices: 3, microbatches: 2, slices: [2, 1]}
+time_unit: us
+costs: {forward: 6, backward: 6, transfer: [[[5, 3], [4]], 2], transfer_bytes: [[1kB, 2kB], [30, 4]]}
+)");
+    const CostTable& costs = by_slice.costs;
+    CHECK(costs.transfers_by_unit);
+    CHECK(costs.transfer_latency == std::vector<Time>{3'000, 2'000});
+    CHECK(costs.transfer_bytes == std::vector<Bytes>{1'000, 4});
+    CHECK(costs.latency(pipeline, 0, 1, Unit{0, 0, 0}, Direction::kOnly) == 5'000);
+    CHECK(costs.latency(pipeline, 1, 0, Unit{0, 1, 1}, Direction::kOnly) == 3'000);
+    CHECK(costs.latency(pipeline, 1, 0, Unit{1, 1, 0}, Direction::kOnly) == 4'000);
+    CHECK(costs.latency(pipeline, 1, 2, Unit{1, 1, 0}, Direction::kOnly) == 2'000);
+    // Every slice of a micro-batch takes what is stated for the micro-batch.
+    CHECK(costs.bytes(pipeline, 0, 1, Unit{0, 0, 1}, Direction::kOnly) == 1'000);
+    CHECK(costs.bytes(pipeline, 0, 1, Unit{1, 0, 0}, Direction::kOnly) == 2'000);
+    CHECK(costs.bytes(pipeline, 2, 1, Unit{0, 2, 1}, Direction::kOnly) == 30);
+
+    // Lists that say the same everywhere are other words for one number.
+    const Scenario alike = read(kUnitCosts, {"costs.transfer=[[3, 3, 3, 3, 3, 3, 3, 3], 3, 3]"});
+    const Scenario number = read(kUnitCosts, {"costs.transfer=3"});
+    const auto fingerprint = [](const Scenario& scenario) {
+      const PreparedRun run = prepared(scenario);
+      return evaluate(make_schedule(scenario, run).value(), run.costs).fingerprint;
+    };
+    CHECK(alike.costs.transfers_by_unit);
+    CHECK(fingerprint(alike) == fingerprint(number));
+    CHECK(fingerprint(read(kUnitCosts, {"costs.transfer=[[3, 3, 3, 3, 3, 3, 3, 4], 3, 3]"})) !=
+          fingerprint(number));
+  }
+
+  TEST_CASE("a single stage has no boundary, and a list of none is no list") {
+    const Scenario one = read(R"(
+pipeline: {devices: 1, microbatches: 2}
+costs: {forward: 6, backward: 6, transfer: 5}
+)");
+    CHECK(one.costs.transfer_latency.empty());
+    CHECK_FALSE(one.costs.transfers_by_unit);
+  }
+
+  TEST_CASE("cutting stages anew takes every unit's transfers along") {
+    const Scenario scenario = read(R"(
+pipeline: {devices: 3, microbatches: 6}
+time_unit: ns
+costs: {forward: [101, 7, 32], backward_input: 5, backward_weight: [3, 1, 1],
+        transfer: [[4, 5, 6, 7, 8, 9], 2], transfer_bytes: [11, 13]}
+)");
+    const PreparedRun run = prepared(scenario, "dualpipev", Recut::kAllowed);
+    CHECK(run.pipeline.stages == 6);
+    REQUIRE(run.costs.transfers_by_unit);
+    CHECK(run.costs.transfer_latency == std::vector<Time>{4, 4, 2, 2, 2});
+    CHECK(run.costs.transfer_bytes == std::vector<Bytes>{11, 11, 13, 13, 13});
+    CHECK(run.costs.latency(run.pipeline, 1, 2, Unit{3, 0, 0}, Direction::kOnly) == 7);
+    CHECK(run.costs.latency(run.pipeline, 3, 4, Unit{3, 0, 0}, Direction::kOnly) == 2);
+    const Result<Schedule> schedule = make_schedule(scenario, run);
+    REQUIRE(schedule.ok());
+    CHECK(evaluate(*schedule, run.costs).feasible);
+  }
+
   TEST_CASE("a stage's activation is cut to the byte, whatever B and W release of it") {
     const Scenario scenario = read(R"(
 pipeline: {devices: 4, microbatches: 8}

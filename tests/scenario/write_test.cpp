@@ -75,6 +75,20 @@ void check_same(const CostTable& a, const CostTable& b, const Pipeline& pipeline
   CHECK(a.offload_given == b.offload_given);
   CHECK(a.transfer_latency == b.transfer_latency);
   CHECK(a.transfer_bytes == b.transfer_bytes);
+  for (std::int32_t s = 0; s + 1 < pipeline.stages && a.transfers_by_unit; ++s) {
+    for (std::int32_t m = 0; m < pipeline.microbatches; ++m) {
+      for (std::int32_t q = 0; q < pipeline.slices_of(m); ++q) {
+        // What is the same for all units reads back to lists by boundary.
+        const auto boundary = static_cast<std::size_t>(s);
+        CHECK(a.unit_transfer_latency.at(s, m, q) == (b.transfers_by_unit
+                                                          ? b.unit_transfer_latency.at(s, m, q)
+                                                          : b.transfer_latency[boundary]));
+        CHECK(
+            a.unit_transfer_bytes.at(s, m, q) ==
+            (b.transfers_by_unit ? b.unit_transfer_bytes.at(s, m, q) : b.transfer_bytes[boundary]));
+      }
+    }
+  }
   CHECK(a.communication == b.communication);
   check_same_network(a.network, b.network);
   CHECK(same(a.memory.forward, b.memory.forward, pipeline));
@@ -177,7 +191,7 @@ void add_costs(Random& random, const Pipeline& pipeline, CostTable& costs) {
     costs.gradient_reduction = random_list(random, pipeline.devices);
     costs.post_validation = chance();
   }
-  if (pipeline.stages > 1) {
+  if (pipeline.stages > 1 && !costs.transfers_by_unit) {
     costs.transfer_bytes = random_list(random, pipeline.stages - 1);
   }
 }
@@ -205,6 +219,7 @@ TEST_SUITE("scenario") {
   TEST_CASE("what is written reads back to the identical costs, shape and model") {
     std::size_t sliced = 0;
     std::size_t bidirectional = 0;
+    std::size_t unlike = 0;
     for (std::uint64_t seed = 0; seed < 300; ++seed) {
       CAPTURE(seed);
       Random random(seed);
@@ -221,12 +236,14 @@ TEST_SUITE("scenario") {
       add_costs(random, run.pipeline, run.costs);
       sliced += run.pipeline.max_slices() > 1 ? 1U : 0U;
       bidirectional += run.pipeline.bidirectional() ? 1U : 0U;
+      unlike += run.costs.transfers_by_unit ? 1U : 0U;
       const bool with_model = random.chance(1, 2);
       check_round_trip(
           run, with_model ? std::optional(random_model(random, run.pipeline)) : std::nullopt);
     }
     CHECK(sliced > 30);
     CHECK(bidirectional > 10);
+    CHECK(unlike > 60);
   }
 
   TEST_CASE("pieces, slices, speeds and layers are folded into what is written") {

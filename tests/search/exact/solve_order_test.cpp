@@ -10,6 +10,7 @@
 #include "stagecraft/schedule/verify.hpp"
 #include "stagecraft/search/exact.hpp"
 #include "support/golden.hpp"
+#include "support/random_schedule.hpp"
 
 namespace stagecraft::search {
 namespace {

@@ -192,6 +192,9 @@ TEST_SUITE("search") {
       const auto chunks = static_cast<std::int32_t>(random.uniform(1, 3));
       Instance instance = offload_instance(
           devices, chunks, static_cast<std::int32_t>(random.uniform(1, 9)), 1000, 5);
+      if (random.chance(1, 2)) {
+        test::vary_transfers(random, instance.pipeline, 30, 0, instance.costs);
+      }
       const RoomScheduler scheduler(instance);
       RoomRule rule;
       rule.group = static_cast<std::int32_t>(random.uniform(1, instance.pipeline.microbatches));

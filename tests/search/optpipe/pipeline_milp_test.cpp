@@ -186,6 +186,10 @@ TEST_SUITE("search") {
       instance.costs.memory.capacity[1] = 100;  // copies help on device 0 only
       instance.costs.offload = instance.costs.reload = Grid::constant(copy);
       instance.costs.offload_given = true;
+      if (copy == 4) {
+        set_transfers_by_unit(instance.pipeline, Grid::per_microbatch({7, 2}, 2), Grid{},
+                              instance.costs);
+      }
       std::vector<std::vector<Op>> first;
       for (const std::vector<Op>& list : all_lists(0, 2)) {
         const auto more = with_all_copies(list, 0, 2);

@@ -49,6 +49,10 @@ TEST_SUITE("search") {
     CHECK(key(base) != key(other));
     other.costs.memory.capacity = {7, 7};
     CHECK(key(base) == key(other));
+    other = base;
+    set_transfers_by_unit(other.pipeline, Grid::per_microbatch({1, 1, 2}, 3), Grid{}, other.costs);
+    CHECK(other.costs.transfer_latency == base.costs.transfer_latency);
+    CHECK(key(base) != key(other));
   }
 
   TEST_CASE("what is stored is found again, what is damaged or foreign is passed over") {
