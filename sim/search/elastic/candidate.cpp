@@ -148,8 +148,11 @@ Result<IterationPlan> make_plan(std::string_view strategy, const StrategyInput& 
     return pipeline.failures();
   }
   Groups groups;
-  groups.order.resize(candidate.formation.microbatches.size());
-  std::iota(groups.order.begin(), groups.order.end(), 0);
+  groups.order = candidate.order;
+  if (groups.order.empty()) {
+    groups.order.resize(candidate.formation.microbatches.size());
+    std::iota(groups.order.begin(), groups.order.end(), 0);
+  }
   groups.sizes = candidate.groups;
   Schedule schedule = schedule_of(strategy, pipeline->pipeline, candidate.table, candidate.lists);
   IterationPlan plan;

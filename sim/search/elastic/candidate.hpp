@@ -15,7 +15,8 @@
 namespace stagecraft::elastic {
 
 struct Candidate {
-  data::Formation formation;  ///< micro-batches in the order in which they run
+  data::Formation formation;
+  std::vector<std::int32_t> order;  ///< in which micro-batches run; empty: as they come
   CostRule rule = CostRule::kPlain;
   UnitTable table;
   std::vector<std::int32_t> layers;  ///< [stages][units] recomputed

@@ -46,20 +46,10 @@ Result<IterationPlan> plan(const StrategyInput& input) {
   choice.checkpoint = static_cast<CheckpointRule>(*checkpoint);
   choice.one_group = *groups == 1;
   Sweep sweep(input);
-  for (const std::int32_t k : *slices > 0
-                                  ? std::vector<std::int32_t>{static_cast<std::int32_t>(*slices)}
-                                  : slice_numbers(input)) {
-    choice.slices = k;
-    auto candidate = elastic_candidate(sweep, choice);
-    if (!candidate) {
-      continue;
-    }
-    if (*score == 0) {
-      sweep.offer(*std::move(candidate));
-    } else {
-      sweep.offer_by_model(*std::move(candidate));
-    }
-  }
+  const std::vector<std::int32_t> numbers =
+      *slices > 0 ? std::vector<std::int32_t>{static_cast<std::int32_t>(*slices)}
+                  : slice_numbers(input);
+  sweep_slices(sweep, choice, numbers, *score == 1);
   auto plan = finish("elastic", sweep);
   if (plan) {
     const Candidate& best = *sweep.best();

@@ -58,12 +58,14 @@ Time warm_up(const UnitTable& table) {
   return (table.stages - 1) * (sum / static_cast<Time>(table.forward.size()));
 }
 
-Time busiest_stage(const UnitTable& table) {
+Time busiest_stage(const UnitTable& table, bool all_recomputed) {
   Time most = 0;
   for (std::int32_t p = 0; p < table.stages; ++p) {
+    const std::int32_t layers = all_recomputed ? table.layers[static_cast<std::size_t>(p)] : 0;
     Time sum = 0;
     for (std::int32_t u = 0; u < table.units; ++u) {
-      sum += table.forward[table.at(p, u)] + table.backward[table.at(p, u)];
+      const std::size_t at = table.at(p, u);
+      sum += table.forward[at] + table.backward[at] + layers * table.layer[at];
     }
     most = std::max(most, sum);
   }
@@ -117,6 +119,24 @@ std::vector<std::int32_t> all_layers(const UnitTable& table) {
   return layers;
 }
 
+Result<data::Formation> chunks_of(const StrategyInput& input, const ElasticChoice& choice) {
+  if (!choice.balanced) {
+    return data::chunk_evenly(input.batch,
+                              (input.batch.longest() + choice.slices - 1) / choice.slices);
+  }
+  data::BalancedOptions options;
+  options.costs = stage_token_costs(input.profile, input.layout);
+  options.fixed = stage_fixed_cost(input.profile, input.layout);
+  options.slices = choice.slices;
+  options.capacity = most_tokens_of_slice(input.profile, input.layout);
+  options.token_threshold = choice.token_threshold;
+  if (options.capacity < 1) {
+    return infeasible("not one token fits beside the model's states",
+                      "use more GPUs, or leave less memory reserved");
+  }
+  return data::balanced_chunks(input.batch, options);
+}
+
 }  // namespace
 
 std::vector<std::int32_t> slice_numbers(const StrategyInput& input) {
@@ -127,44 +147,29 @@ std::vector<std::int32_t> slice_numbers(const StrategyInput& input) {
   return numbers;
 }
 
-std::optional<data::Formation> elastic_chunks(Sweep& sweep, const ElasticChoice& choice) {
+std::optional<ElasticChunks> elastic_chunks(Sweep& sweep, const ElasticChoice& choice) {
   const StrategyInput& input = sweep.input();
-  Result<data::Formation> formation = [&]() -> Result<data::Formation> {
-    if (!choice.balanced) {
-      return data::chunk_evenly(input.batch,
-                                (input.batch.longest() + choice.slices - 1) / choice.slices);
-    }
-    data::BalancedOptions options;
-    options.costs = stage_token_costs(input.profile, input.layout);
-    options.fixed = stage_fixed_cost(input.profile, input.layout);
-    options.slices = choice.slices;
-    options.capacity = most_tokens_of_slice(input.profile, input.layout);
-    options.token_threshold = choice.token_threshold;
-    if (options.capacity < 1) {
-      return infeasible("not one token fits beside the model's states",
-                        "use more GPUs, or leave less memory reserved");
-    }
-    return data::balanced_chunks(input.batch, options);
-  }();
+  Result<data::Formation> formation = chunks_of(input, choice);
   if (!formation) {
     sweep.reject(formation.failures());
     return std::nullopt;
   }
   sort_longest_first(input.profile, input.layout, *formation);
-  return std::move(formation).value();
-}
-
-std::optional<Candidate> elastic_candidate(Sweep& sweep, data::Formation formation,
-                                           const ElasticChoice& choice) {
-  const StrategyInput& input = sweep.input();
-  auto table = unit_table(input.profile, input.layout, formation);
+  auto table = unit_table(input.profile, input.layout, *formation);
   if (!table) {
     sweep.reject(table.failures());
     return std::nullopt;
   }
+  ElasticChunks chunks{choice, std::move(formation).value(), std::move(table).value(), 0};
+  chunks.least = busiest_stage(chunks.table, choice.checkpoint == CheckpointRule::kFull);
+  return chunks;
+}
+
+std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks) {
+  const ElasticChoice& choice = chunks.choice;
   Candidate candidate;
-  candidate.formation = std::move(formation);
-  candidate.table = std::move(table).value();
+  candidate.formation = std::move(chunks.formation);
+  candidate.table = std::move(chunks.table);
   CheckpointProblem problem = problem_of(candidate.table);
   if (choice.checkpoint == CheckpointRule::kNone) {
     forbid(problem);
@@ -208,12 +213,35 @@ std::optional<Candidate> elastic_candidate(Sweep& sweep, data::Formation formati
   return candidate;
 }
 
-std::optional<Candidate> elastic_candidate(Sweep& sweep, const ElasticChoice& choice) {
-  auto formation = elastic_chunks(sweep, choice);
-  if (!formation) {
-    return std::nullopt;
+void sweep_slices(Sweep& sweep, ElasticChoice choice, std::span<const std::int32_t> numbers,
+                  bool by_model) {
+  std::vector<ElasticChunks> all;
+  for (const std::int32_t k : numbers) {
+    choice.slices = k;
+    if (auto chunks = elastic_chunks(sweep, choice)) {
+      all.push_back(*std::move(chunks));
+    }
   }
-  return elastic_candidate(sweep, *std::move(formation), choice);
+  // The most promising first, so that most of the others need no plan.
+  const auto promise = [](const ElasticChunks& chunks) {
+    return chunks.least + warm_up(chunks.table);
+  };
+  std::stable_sort(all.begin(), all.end(), [&](const ElasticChunks& a, const ElasticChunks& b) {
+    return promise(a) < promise(b);
+  });
+  for (ElasticChunks& chunks : all) {
+    const std::optional<Candidate>& best = sweep.best();
+    if (best && (by_model ? promise(chunks) >= best->model : chunks.least >= best->time)) {
+      continue;
+    }
+    if (auto candidate = elastic_candidate(sweep, std::move(chunks))) {
+      if (by_model) {
+        sweep.offer_by_model(*std::move(candidate));
+      } else {
+        sweep.offer(*std::move(candidate));
+      }
+    }
+  }
 }
 
 }  // namespace stagecraft::elastic

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "search/elastic/candidate.hpp"
@@ -22,18 +23,27 @@ struct ElasticChoice {
 /// The K that `auto` tries: 1 to 32 while the slices of the longest sequence keep 512 tokens.
 [[nodiscard]] std::vector<std::int32_t> slice_numbers(const StrategyInput& input);
 
-/// Chunks, longest first; nothing, and the sweep knows why, where there are none.
-/// K is raised where slices would not fit in memory.
-[[nodiscard]] std::optional<data::Formation> elastic_chunks(Sweep& sweep,
-                                                            const ElasticChoice& choice);
+/// The chunks of a choice, longest first, and what they cost.
+struct ElasticChunks {
+  ElasticChoice choice;
+  data::Formation formation;
+  UnitTable table;
+  Time least = 0;  ///< neither replay nor the paper's objective is below
+};
+
+/// Nothing, and the sweep knows why, where there are none. K is raised where slices would not fit
+/// in memory.
+[[nodiscard]] std::optional<ElasticChunks> elastic_chunks(Sweep& sweep,
+                                                          const ElasticChoice& choice);
 
 /// Groups and checkpointing for given chunks. Nothing, and the sweep knows why, where no grouping
 /// fits in memory. Candidate::model is the paper's objective: the units' time on the slowest
 /// stage, a warm-up per pipeline, and the recomputation on the diagonals.
-[[nodiscard]] std::optional<Candidate> elastic_candidate(Sweep& sweep, data::Formation formation,
-                                                         const ElasticChoice& choice);
+[[nodiscard]] std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks);
 
-/// Both.
-[[nodiscard]] std::optional<Candidate> elastic_candidate(Sweep& sweep, const ElasticChoice& choice);
+/// Offers a candidate for every K of `numbers` (slice_numbers, or one), those that cannot be better
+/// than the best so far left out.
+void sweep_slices(Sweep& sweep, ElasticChoice choice, std::span<const std::int32_t> numbers,
+                  bool by_model);
 
 }  // namespace stagecraft::elastic

@@ -164,13 +164,7 @@ IterationResult evaluate_pipelined(const IterationPlan& plan, const StrategyInpu
 }  // namespace
 
 IterationResult evaluate_iteration(const IterationPlan& plan, const StrategyInput& input) {
-  if (!plan.pipelined) {
-    IterationResult result;
-    result.strategy = plan.strategy;
-    result.problems = {bad_input("the plan holds no pipeline")};
-    return result;
-  }
-  return evaluate_pipelined(plan, input);
+  return plan.pipelined ? evaluate_pipelined(plan, input) : evaluate_rounds(plan, input);
 }
 
 }  // namespace stagecraft::elastic

@@ -60,10 +60,26 @@ Diagnostics check_batch(const StrategyInput& input) {
 
 std::span<const StrategyInfo> strategies() {
   // Initialised on first use: the infos live in other files.
+  // clang-format off
   static const StrategyInfo all[] = {
-      elastic_info(),  one_f_one_b_info(), seq1f1b_info(),   slimpipe_info(),
-      terapipe_info(), dynapipe_info(),    chunkflow_info(),
+      // Pipelines.
+      elastic_info(),
+      one_f_one_b_info(),
+      seq1f1b_info(),
+      slimpipe_info(),
+      terapipe_info(),
+      dynapipe_info(),
+      chunkflow_info(),
+
+      // Groups of GPUs without a pipeline.
+      deepspeed_info(),
+      flexsp_info(),
+      megatron_info(),
+
+      // Our own search.
+      best_info(),
   };
+  // clang-format on
   return all;
 }
 
@@ -92,6 +108,12 @@ Result<IterationPlan> plan_iteration(std::string_view strategy, const StrategyIn
   }
   if (problems.empty()) {
     problems = check_sequence_profile(input.profile, input.layout);
+  }
+  if (problems.empty() && info->pipelined && input.layout.data != 1) {
+    problems.push_back(bad_input(
+        fmt::format("strategy '{}' runs a global batch in one pipeline, not in {} replicas",
+                    strategy, input.layout.data),
+        "set the data-parallel degree to 1 and use more stages or larger stages"));
   }
   if (!problems.empty()) {
     return problems;

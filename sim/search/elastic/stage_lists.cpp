@@ -10,6 +10,17 @@
 namespace stagecraft::elastic {
 namespace {
 
+ListOpKind kind_of(OpKind kind) {
+  STAGECRAFT_CHECK(
+      kind == OpKind::kForward || kind == OpKind::kRecompute || kind == OpKind::kBackward,
+      "an order of strategies holds F, R and BW");
+  return kind == OpKind::kForward     ? ListOpKind::kForward
+         : kind == OpKind::kRecompute ? ListOpKind::kRecompute
+                                      : ListOpKind::kBackward;
+}
+
+}  // namespace
+
 StageLists lists_of(const UnitTable& table, const Schedule& schedule) {
   StageLists lists(static_cast<std::size_t>(table.stages));
   for (std::int32_t p = 0; p < table.stages; ++p) {
@@ -17,18 +28,12 @@ StageLists lists_of(const UnitTable& table, const Schedule& schedule) {
     const std::span<const Op> ops = schedule.device_ops(p);
     list.reserve(ops.size());
     for (const Op& op : ops) {
-      const std::int32_t unit =
-          table.first[static_cast<std::size_t>(op.unit.microbatch)] + op.unit.slice;
-      STAGECRAFT_CHECK(op.kind == OpKind::kForward || op.kind == OpKind::kBackward,
-                       "an order without recomputation holds F and BW");
-      list.push_back(
-          {op.kind == OpKind::kForward ? ListOpKind::kForward : ListOpKind::kBackward, unit});
+      list.push_back({kind_of(op.kind),
+                      table.first[static_cast<std::size_t>(op.unit.microbatch)] + op.unit.slice});
     }
   }
   return lists;
 }
-
-}  // namespace
 
 Pipeline pipeline_of(const UnitTable& table) {
   Pipeline pipeline =

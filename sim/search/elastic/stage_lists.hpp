@@ -24,6 +24,9 @@ struct ListOp {
 
 using StageLists = std::vector<std::vector<ListOp>>;  ///< [stages]
 
+/// A schedule of F, R and BW with one stage per device, stage p on device p, as lists.
+[[nodiscard]] StageLists lists_of(const UnitTable& table, const Schedule& schedule);
+
 /// The shape of the pipeline that a table is of.
 [[nodiscard]] Pipeline pipeline_of(const UnitTable& table);
 

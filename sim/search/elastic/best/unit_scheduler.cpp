@@ -1,0 +1,144 @@
+#include "search/elastic/best/unit_scheduler.hpp"
+
+#include <algorithm>
+
+namespace stagecraft::elastic {
+namespace {
+
+std::size_t index(std::int32_t value) {
+  return static_cast<std::size_t>(value);
+}
+
+}  // namespace
+
+void UnitScheduler::lay_out(const UnitTable& table, std::span<const std::int32_t> order,
+                            std::span<const std::int32_t> layers, const UnitRule& rule) {
+  forward_order_.clear();
+  backward_order_.clear();
+  std::int32_t most_slices = 1;
+  for (const std::int32_t m : order) {
+    const std::int32_t begin = table.first[index(m)];
+    const std::int32_t slices = table.slices_of(m);
+    most_slices = std::max(most_slices, slices);
+    for (std::int32_t q = 0; q < slices; ++q) {
+      forward_order_.push_back(begin + q);
+      backward_order_.push_back(begin + slices - 1 - q);
+    }
+  }
+  place_.resize(forward_order_.size());
+  for (std::size_t k = 0; k < forward_order_.size(); ++k) {
+    place_[index(forward_order_[k])] = static_cast<std::int32_t>(k);
+  }
+  forward_end_.assign(table.forward.size(), kNever);
+  backward_end_.assign(table.forward.size(), kNever);
+  stages_.assign(index(table.stages), {});
+  lists_.resize(index(table.stages));
+  for (std::int32_t p = 0; p < table.stages; ++p) {
+    lists_[index(p)].clear();
+    Stage& stage = stages_[index(p)];
+    const std::int32_t window = table.stages - p - 1 + most_slices;
+    stage.most = rule.extra == UnitRule::kNoLimit ? rule.extra : window + rule.extra;
+    Bytes again = 0;
+    for (std::int32_t u = 0; u < table.units; ++u) {
+      const std::size_t at = table.at(p, u);
+      again = std::max(again, layers[at] * table.saving[at]);
+    }
+    stage.room = table.room[index(p)] - again;
+  }
+}
+
+UnitScheduler::Ready UnitScheduler::ready(const UnitTable& table,
+                                          std::span<const std::int32_t> layers,
+                                          std::int32_t stage) const {
+  const Stage& state = stages_[index(stage)];
+  Ready result;
+  if (state.backwards < table.units) {
+    const std::int32_t unit = backward_order_[index(state.backwards)];
+    const std::size_t at = table.at(stage, unit);
+    if (place_[index(unit)] < state.forwards) {
+      if (stage + 1 == table.stages) {
+        result.backward = state.free;
+      } else if (const Time below = backward_end_[table.at(stage + 1, unit)]; below != kNever) {
+        // R runs while the gradient is on its way.
+        result.backward =
+            std::max(state.free, below + table.latency[at] - layers[at] * table.layer[at]);
+      }
+    }
+  }
+  if (state.forwards < table.units && state.forwards - state.backwards < state.most) {
+    const std::int32_t unit = forward_order_[index(state.forwards)];
+    const std::size_t at = table.at(stage, unit);
+    if (state.held + table.activation[at] - layers[at] * table.saving[at] <= state.room) {
+      if (stage == 0) {
+        result.forward = state.free;
+      } else if (const Time above = forward_end_[table.at(stage - 1, unit)]; above != kNever) {
+        result.forward = std::max(state.free, above + table.latency[table.at(stage - 1, unit)]);
+      }
+    }
+  }
+  return result;
+}
+
+void UnitScheduler::place(const UnitTable& table, std::span<const std::int32_t> layers,
+                          std::int32_t stage, bool backward, Time start) {
+  Stage& state = stages_[index(stage)];
+  std::vector<ListOp>& list = lists_[index(stage)];
+  const std::int32_t unit = backward ? backward_order_[index(state.backwards++)]
+                                     : forward_order_[index(state.forwards++)];
+  const std::size_t at = table.at(stage, unit);
+  const Bytes kept = table.activation[at] - layers[at] * table.saving[at];
+  if (backward) {
+    if (layers[at] > 0) {
+      list.push_back({ListOpKind::kRecompute, unit});
+    }
+    list.push_back({ListOpKind::kBackward, unit});
+    state.held -= kept;
+    state.free = start + layers[at] * table.layer[at] + table.backward[at];
+    backward_end_[at] = state.free;
+  } else {
+    list.push_back({ListOpKind::kForward, unit});
+    state.held += kept;
+    state.free = start + table.forward[at];
+    forward_end_[at] = state.free;
+  }
+}
+
+bool UnitScheduler::run(const UnitTable& table, std::span<const std::int32_t> order,
+                        std::span<const std::int32_t> layers, const UnitRule& rule) {
+  lay_out(table, order, layers, rule);
+  ready_.resize(index(table.stages));
+  for (std::int32_t p = 0; p < table.stages; ++p) {
+    ready_[index(p)] = ready(table, layers, p);
+  }
+  const std::int64_t ops = std::int64_t{2} * table.units * table.stages;
+  for (std::int64_t done = 0; done < ops; ++done) {
+    // The stage that can act first acts: nothing decided later can arrive before. Later stages win
+    // ties, for they are closer to a backward.
+    std::int32_t stage = -1;
+    Time soonest = kNever;
+    for (std::int32_t p = table.stages - 1; p >= 0; --p) {
+      const Ready& one = ready_[index(p)];
+      if (const Time time = std::min(one.backward, one.forward); time < soonest) {
+        soonest = time;
+        stage = p;
+      }
+    }
+    if (stage < 0) {
+      return false;  // every stage waits for memory
+    }
+    const Ready& chosen = ready_[index(stage)];
+    bool backward = chosen.backward <= chosen.forward;
+    if (!backward && chosen.backward != kNever) {
+      const std::int32_t unit = forward_order_[index(stages_[index(stage)].forwards)];
+      backward = (chosen.backward - chosen.forward) * 16 <=
+                 table.forward[table.at(stage, unit)] * rule.wait;
+    }
+    place(table, layers, stage, backward, backward ? chosen.backward : chosen.forward);
+    for (std::int32_t p = std::max(0, stage - 1); p <= std::min(table.stages - 1, stage + 1); ++p) {
+      ready_[index(p)] = ready(table, layers, p);
+    }
+  }
+  return true;
+}
+
+}  // namespace stagecraft::elastic

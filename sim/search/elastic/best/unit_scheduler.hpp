@@ -1,0 +1,64 @@
+// List scheduling of units on a pipeline within its memory: whenever a stage is free it takes the
+// next backward if there is one, else the next forward if memory allows. There are no groups: what
+// follows warms up while what went before drains, as far as memory goes.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "search/elastic/stage_lists.hpp"
+
+namespace stagecraft::elastic {
+
+struct UnitRule {
+  static constexpr std::int32_t kNoLimit = std::numeric_limits<std::int32_t>::max();
+  /// Forwards in flight beyond the window of 1F1B, P - p - 1 + N_split on stage p.
+  std::int32_t extra = kNoLimit;
+  /// A stage leaves a forward for a backward that arrives within so many sixteenths of it.
+  std::int32_t wait = 0;
+
+  friend bool operator==(const UnitRule&, const UnitRule&) = default;
+};
+
+class UnitScheduler {
+ public:
+  /// Schedules all units, micro-batches in `order` (a permutation). False if one does not fit in
+  /// memory even alone. `layers`: [stages][units] recomputed.
+  bool run(const UnitTable& table, std::span<const std::int32_t> order,
+           std::span<const std::int32_t> layers, const UnitRule& rule);
+
+  /// Of the last complete run, with R right before the backward of units that have one.
+  [[nodiscard]] const StageLists& lists() const { return lists_; }
+
+ private:
+  struct Stage {
+    std::int32_t forwards = 0;   // done
+    std::int32_t backwards = 0;  // done
+    std::int32_t most = 0;       // units in flight
+    Bytes held = 0;
+    Bytes room = 0;  // beside what the largest R takes
+    Time free = 0;
+  };
+  // When the next backward (its R included) and forward of a stage could start; kNever: not yet.
+  struct Ready {
+    Time backward = kNever;
+    Time forward = kNever;
+  };
+  void lay_out(const UnitTable& table, std::span<const std::int32_t> order,
+               std::span<const std::int32_t> layers, const UnitRule& rule);
+  [[nodiscard]] Ready ready(const UnitTable& table, std::span<const std::int32_t> layers,
+                            std::int32_t stage) const;
+  void place(const UnitTable& table, std::span<const std::int32_t> layers, std::int32_t stage,
+             bool backward, Time start);
+
+  std::vector<std::int32_t> forward_order_, backward_order_;  // [units]
+  std::vector<std::int32_t> place_;                           // [units] in forward_order_
+  std::vector<Time> forward_end_, backward_end_;              // [stages][units]
+  std::vector<Stage> stages_;
+  std::vector<Ready> ready_;  // [stages]
+  StageLists lists_;
+};
+
+}  // namespace stagecraft::elastic
