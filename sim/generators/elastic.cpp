@@ -176,14 +176,15 @@ std::vector<Time> fill_times(const GeneratorInput& input,
   }
   std::vector<Time> times;
   for (const std::int32_t m : running_order) {
-    const std::int32_t slices = pipeline.slices_of(m);
-    Time work = 0;
+    const std::int64_t slices = pipeline.slices_of(m);
+    Time mean = 0;  // of a unit of the micro-batch on a stage; shares, so that no sum overflows
     for (std::int32_t stage = 0; stage < pipeline.stages; ++stage) {
       for (std::int32_t q = 0; q < slices; ++q) {
-        work += input.costs.forward.at(stage, m, q) + input.costs.backward.at(stage, m, q);
+        mean += (input.costs.forward.at(stage, m, q) + input.costs.backward.at(stage, m, q)) /
+                (slices * pipeline.stages);
       }
     }
-    times.push_back(transfers + work / slices / pipeline.stages * (pipeline.stages - 1));
+    times.push_back(transfers + mean * (pipeline.stages - 1));
   }
   return times;
 }

@@ -2,6 +2,8 @@
 // time that the schedule really takes. tools/bench/diagonal_check counts on a thousand pipelines.
 #include <doctest/doctest.h>
 
+#include <string>
+
 #include "diagonal_study.hpp"
 
 using namespace stagecraft;
@@ -10,7 +12,7 @@ using test::Tally;
 
 namespace {
 
-void tell(const char* what, const Tally& tally) {
+void tell(const std::string& what, const Tally& tally) {
   MESSAGE(what, ": ", tally.instances, " instances, equal ", tally.equal, ", worse ", tally.worse,
           ", better ", tally.better, ", worst ratio ", tally.worst, ", mean ", tally.mean());
 }
