@@ -46,10 +46,13 @@ struct Difference {
 /// The first infeasible iteration; nullptr if all are feasible.
 [[nodiscard]] const elastic::IterationResult* first_infeasible(const StrategySeries& series);
 
-/// Who is first and second in a regime, as indices into its results.
+/// Who is first and second in a regime; nullptr where fewer can run.
 struct RegimeRanks {
-  std::optional<std::size_t> first, second;
+  const elastic::IterationResult* first = nullptr;
+  const elastic::IterationResult* second = nullptr;
 };
+/// Time of the second over that of the first - 1; both must be there.
+[[nodiscard]] double behind(const RegimeRanks& ranks);
 [[nodiscard]] RegimeRanks rank_regime(const RegimeComparison& regime);
 [[nodiscard]] double tokens_per_second(const elastic::IterationResult& result);
 

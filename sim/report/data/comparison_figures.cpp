@@ -179,21 +179,28 @@ std::size_t iterations_of(const DataComparison& comparison) {
 
 RegimeRanks rank_regime(const RegimeComparison& regime) {
   RegimeRanks ranks;
-  const auto faster = [&regime](std::size_t i, std::optional<std::size_t> than) {
-    return !than || regime.results[i].time < regime.results[*than].time;
+  const auto is_faster = [](const elastic::IterationResult& result,
+                            const elastic::IterationResult* than) {
+    return than == nullptr || result.time < than->time;
   };
-  for (std::size_t i = 0; i < regime.results.size(); ++i) {
-    if (!regime.results[i].feasible) {
+  for (const elastic::IterationResult& result : regime.results) {
+    if (!result.feasible) {
       continue;
     }
-    if (faster(i, ranks.first)) {
+    if (is_faster(result, ranks.first)) {
       ranks.second = ranks.first;
-      ranks.first = i;
-    } else if (faster(i, ranks.second)) {
-      ranks.second = i;
+      ranks.first = &result;
+    } else if (is_faster(result, ranks.second)) {
+      ranks.second = &result;
     }
   }
   return ranks;
+}
+
+double behind(const RegimeRanks& ranks) {
+  return static_cast<double>(ranks.second->time) /
+             static_cast<double>(std::max<Time>(ranks.first->time, 1)) -
+         1.0;
 }
 
 double tokens_per_second(const elastic::IterationResult& result) {

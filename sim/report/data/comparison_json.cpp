@@ -139,14 +139,12 @@ Json regime_json(const RegimeComparison& regime) {
                {"share_of_sequences", regime.share_of_sequences},
                {"share_of_tokens", regime.share_of_tokens}};
   const RegimeRanks ranks = rank_regime(regime);
-  if (ranks.first) {
-    json["winner"] = regime.results[*ranks.first].strategy;
+  if (ranks.first != nullptr) {
+    json["winner"] = ranks.first->strategy;
   }
-  if (ranks.second) {
-    json["second"] = regime.results[*ranks.second].strategy;
-    json["behind"] = static_cast<double>(regime.results[*ranks.second].time) /
-                         static_cast<double>(std::max<Time>(regime.results[*ranks.first].time, 1)) -
-                     1.0;
+  if (ranks.second != nullptr) {
+    json["second"] = ranks.second->strategy;
+    json["behind"] = behind(ranks);
   }
   json["results"] = Json::array();
   for (const elastic::IterationResult& result : regime.results) {

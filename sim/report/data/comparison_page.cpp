@@ -156,11 +156,11 @@ Json regime_json(const DataComparison& comparison, const RegimeComparison& regim
                {"times", std::move(times)},
                {"rates", std::move(rates)}};
   const RegimeRanks ranks = rank_regime(regime);
-  if (ranks.first) {
-    json["winner"] = regime.results[*ranks.first].strategy;
+  if (ranks.first != nullptr) {
+    json["winner"] = ranks.first->strategy;
   }
-  if (ranks.second) {
-    json["second"] = regime.results[*ranks.second].strategy;
+  if (ranks.second != nullptr) {
+    json["second"] = ranks.second->strategy;
   }
   return json;
 }

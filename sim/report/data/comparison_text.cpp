@@ -89,6 +89,7 @@ void add_times(std::vector<Column>& columns, const Rows& rows, bool wide) {
 
 void add_memory(std::vector<Column>& columns, const Rows& rows) {
   std::vector<Bytes> peaks;
+  peaks.reserve(rows.figures.size());
   for (const SeriesFigures& figures : rows.figures) {
     peaks.push_back(figures.peak_memory);
   }
@@ -187,6 +188,7 @@ std::string table_of(const std::vector<Column>& columns, std::size_t rows) {
   table.add_row(std::move(titles));
   for (std::size_t row = 0; row < rows; ++row) {
     std::vector<std::string> cells;
+    cells.reserve(columns.size());
     for (const Column& column : columns) {
       cells.push_back(column.cells[row]);
     }
@@ -256,8 +258,18 @@ std::string refusals(const Rows& rows) {
   return text.empty() ? text : "\nNot feasible:\n" + text;
 }
 
-std::string strategy_name(const RegimeComparison& regime, std::optional<std::size_t> index) {
-  return index ? regime.results[*index].strategy : std::string(kNone);
+std::vector<std::string> regime_cells(const RegimeComparison& regime) {
+  const RegimeRanks ranks = rank_regime(regime);
+  const bool won = ranks.first != nullptr;
+  const bool contested = ranks.second != nullptr;
+  const std::string none(kNone);
+  return {range_text(regime),
+          report::percent_text(regime.share_of_sequences),
+          report::percent_text(regime.share_of_tokens),
+          won ? ranks.first->strategy : none,
+          won ? fmt::format("{:.0f}", tokens_per_second(*ranks.first)) : none,
+          contested ? ranks.second->strategy : none,
+          contested ? report::percent_text(behind(ranks)) : none};
 }
 
 std::string regimes_text(const DataComparison& comparison) {
@@ -268,19 +280,7 @@ std::string regimes_text(const DataComparison& comparison) {
   table.add_row(
       {"length", "of sequences", "of tokens", "winner", "tokens/s", "second", "behind by"});
   for (const RegimeComparison& regime : comparison.regimes) {
-    const RegimeRanks ranks = rank_regime(regime);
-    std::string behind(kNone);
-    if (ranks.second && regime.results[*ranks.first].time > 0) {
-      behind = report::percent_text(static_cast<double>(regime.results[*ranks.second].time) /
-                                        static_cast<double>(regime.results[*ranks.first].time) -
-                                    1.0);
-    }
-    table.add_row({range_text(regime), report::percent_text(regime.share_of_sequences),
-                   report::percent_text(regime.share_of_tokens), strategy_name(regime, ranks.first),
-                   ranks.first
-                       ? fmt::format("{:.0f}", tokens_per_second(regime.results[*ranks.first]))
-                       : std::string(kNone),
-                   strategy_name(regime, ranks.second), behind});
+    table.add_row(regime_cells(regime));
   }
   return "\nWinner by length (batches of one range of lengths alone):\n" +
          indented(table.str(), "  ");
