@@ -183,11 +183,15 @@ class LengthPicture {
     const double at = x(std::log2(static_cast<double>(length)));
     const double y = foot - kPanel / 2.0;
     put("<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\"/>\n", css, at, y);
-    // Above the rising curve on its left, or below it on its right, wherever there is room.
+    // Above the rising curve on its left or below it on its right; where there is no room on the
+    // right, so far below that the curve is not crossed.
     constexpr double kRoom = 210.0;
-    const bool on_left = (left && at > kLeft + kRoom) || at > kWidth - kRight - kRoom;
-    put("<text x=\"{:.1f}\" y=\"{:.1f}\"{}>{}</text>\n", at + (on_left ? -9.0 : 9.0),
-        y + (on_left ? -8.0 : 16.0), on_left ? " text-anchor=\"end\"" : "",
+    const bool on_left = left && at > kLeft + kRoom;
+    const bool at_edge = !on_left && at > kWidth - kRight - kRoom;
+    const double anchor = at_edge ? kWidth - kRight - 4.0 : at + (on_left ? -9.0 : 9.0);
+    const double shift = at_edge ? 0.3 * kPanel : on_left ? -8.0 : 16.0;
+    put("<text x=\"{:.1f}\" y=\"{:.1f}\"{}>{}</text>\n", anchor, y + shift,
+        on_left || at_edge ? " text-anchor=\"end\"" : "",
         report::markup_text(fmt::format("{}: up to {}", what, with_thousands(length))));
   }
 

@@ -286,7 +286,7 @@ TEST_SUITE("data") {
              Case{"uniform(0, 2)", "min is out of range, expected 1 to 2147483648 at character 9"},
              Case{"uniform(1.5, 2)", "min is not a whole number of tokens at character 9"},
              Case{"lognormal(median=5, sigm=1)",
-                  "unknown 'sgima', expected median, sigma, min, max"},
+                  "unknown 'sigm', expected median, sigma, min, max"},
              Case{"lognormal(median=5, sigm=1)", "did you mean 'sigma'?"},
              Case{"lognormal(5, 1, sigma=2)", "sigma is given twice at character 17"},
              Case{"lognormal(5, 0)", "sigma is out of range"},
