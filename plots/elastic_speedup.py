@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Speed-ups of elastic pipelining over the baselines of InfiniPipe (2509.21275), ours beside the published ones.
 
-    build/tools/bench/elastic_suite > elastic.json
+    tools/bench/elastic_suite --sections speedups --json elastic.json
     plots/elastic_speedup.py elastic.json -o elastic_speedup.svg
 
 Reads {"rows": [...], "assumptions": ["one sentence", ...]}. A row is one strategy in one setting:

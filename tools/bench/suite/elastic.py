@@ -81,9 +81,9 @@ def speedups(run, arguments):
             cells.append("does not fit" if value is None else f"{value:.2f}" + (f" ({paper})" if paper else ""))
             if value is not None:
                 collected[name].append((context, value))
-            plot.append({"model": model, "context": context, "data": corpus, "strategy": name,
+            plot.append({"model": model, "context": int(context[:-1]) * 1024, "data": corpus, "strategy": name,
                          "seconds": time.get(name), "speedup_of_elastic": value,
-                         "paper": paper or PAPER[(name, context)]})
+                         "paper": float(paper) if paper else None})
         rows.append([model, context, corpus, own, *cells])
         others = {name: value for name, value in time.items() if name != "best"}
         winner = min(others, key=others.get) if others else None
