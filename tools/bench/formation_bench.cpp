@@ -29,6 +29,7 @@ GlobalBatch web_like(Random& random, std::size_t count) {
     return static_cast<double>(random.uniform(1, 1 << 30)) / static_cast<double>(1 << 30);
   };
   GlobalBatch batch;
+  batch.sequences.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     const double normal =
         std::sqrt(-2 * std::log(unit())) * std::cos(2 * std::numbers::pi * unit());

@@ -103,6 +103,7 @@ Formation balanced_slowly(const GlobalBatch& batch, const BalancedOptions& optio
     }
     for (bool placed = false; !placed;) {
       std::vector<SlowBucket*> ascending;
+      ascending.reserve(buckets.size());
       for (SlowBucket& bucket : buckets) {
         ascending.push_back(&bucket);
       }

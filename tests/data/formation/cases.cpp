@@ -12,6 +12,7 @@ using data::Tokens;
 
 GlobalBatch batch_of(const std::vector<Tokens>& lengths) {
   GlobalBatch batch;
+  batch.sequences.reserve(lengths.size());
   for (const Tokens tokens : lengths) {
     batch.sequences.push_back({static_cast<std::int64_t>(batch.sequences.size()), tokens});
   }
@@ -39,6 +40,7 @@ GlobalBatch web_like(Random& random, int count, Tokens longest) {
     return static_cast<double>(random.uniform(1, 1 << 30)) / static_cast<double>(1 << 30);
   };
   std::vector<Tokens> lengths;
+  lengths.reserve(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i) {
     const double normal =
         std::sqrt(-2 * std::log(unit())) * std::cos(2 * std::numbers::pi * unit());

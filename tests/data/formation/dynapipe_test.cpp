@@ -20,6 +20,7 @@ constexpr double kInfinite = std::numeric_limits<double>::infinity();
 
 std::vector<Tokens> sorted_lengths(const GlobalBatch& batch) {
   std::vector<Tokens> lengths;
+  lengths.reserve(batch.sequences.size());
   for (const Sequence& sequence : batch.sequences) {
     lengths.push_back(sequence.tokens);
   }

@@ -128,6 +128,7 @@ TEST_SUITE("data") {
       for (const auto pack : {pack_first_fit, pack_best_fit}) {
         const Formation formation = *pack(batch, capacity);
         std::vector<Tokens> tokens;
+        tokens.reserve(formation.microbatches.size());
         for (const MicroBatch& microbatch : formation.microbatches) {
           tokens.push_back(microbatch.tokens());
         }

@@ -22,7 +22,7 @@ using Method = std::function<Result<Formation>(const GlobalBatch&)>;
 
 void check_method(const GlobalBatch& batch, const FormationLimits& limits, const Method& method) {
   const Result<Formation> formation = method(batch);
-  REQUIRE_MESSAGE(formation.ok(), to_string(formation.failures()));
+  REQUIRE_MESSAGE(formation.ok(), (formation.ok() ? "" : to_string(formation.failures())));
   CHECK(faults_of(batch, *formation, limits) == "");
   CHECK(formation->tokens() == tokens_of(batch));
   CHECK_FALSE(formation->method.empty());

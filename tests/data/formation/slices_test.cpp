@@ -14,6 +14,7 @@ namespace {
 
 std::vector<std::int64_t> slice_tokens(const MicroBatch& microbatch) {
   std::vector<std::int64_t> tokens;
+  tokens.reserve(microbatch.slices.size());
   for (const Slice& slice : microbatch.slices) {
     tokens.push_back(slice.tokens());
   }
