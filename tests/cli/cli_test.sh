@@ -67,7 +67,7 @@ streams() {
 }
 
 help() {
-  for command in "" simulate compare schedule search merge execute calibrate list; do
+  for command in "" simulate compare schedule search merge execute calibrate data list; do
     # shellcheck disable=SC2086
     run 0 $command --help
     check "help of '$command' on standard output" has "$out" "--help"

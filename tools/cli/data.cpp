@@ -54,12 +54,9 @@ void tell_skipped(const data::SkippedLines& skipped) {
   }
 }
 
-/// Stops at Ctrl-C, as if the data ended there, and notes whether they really ended.
+/// Notes whether the data ended.
 data::LengthSource watched(data::LengthSource source, bool& at_end) {
   return [source = std::move(source), &at_end](std::span<data::Tokens> out) -> Result<std::size_t> {
-    if (Interrupt::requested()) {
-      return std::size_t{0};
-    }
     Result<std::size_t> got = source(out);
     at_end = got && *got == 0;
     return got;
@@ -87,7 +84,7 @@ Result<LengthReport> describe(const DataArguments& arguments, const data::Length
   if (!summary) {
     return summary.failures();
   }
-  if (!at_end && lengths.finite && !Interrupt::requested()) {
+  if (!at_end && lengths.finite) {
     // Exactly as many samples as the file has are no sample.
     data::Tokens next = 0;
     static_cast<void>(reading(std::span<data::Tokens>(&next, 1)));
@@ -131,21 +128,23 @@ int run_data(const Arguments& arguments) {
     return status;
   }
   data::SkippedLines skipped;
-  const Interrupt interrupt;
   const Result<LengthReport> report = describe(arguments.data, *lengths, skipped);
   if (!report) {
     return fail(report.failures());
   }
   tell_skipped(skipped);
-  if (Interrupt::requested()) {
-    fmt::print(stderr, "interrupted: described is what was read so far\n");
-  }
   if (report->lengths.sequences == 0) {
     Diagnostic empty = bad_input("there is no length, expected at least one");
     empty.place.file = arguments.data.lengths;
     return fail({std::move(empty)});
   }
-  return write(arguments, *report);
+  // Reading keeps nothing that an interrupt could spoil and ends at once; files are written whole.
+  const Interrupt interrupt;
+  const int status = write(arguments, *report);
+  if (Interrupt::requested()) {
+    Interrupt::obey();
+  }
+  return status;
 }
 
 }  // namespace stagecraft::cli

@@ -65,8 +65,6 @@ void add_data(CLI::App& app, Arguments& arguments) {
       ->type_name("FILE");
   command.add_option("--html", arguments.html, "write a page")->type_name("FILE");
   command.add_option("--svg", arguments.svg, "write a picture of the histogram")->type_name("FILE");
-  command.footer(
-      "Ctrl-C ends the reading; what was read so far is described. A second one ends the program.");
   command.callback([&arguments] { arguments.command = Command::kData; });
 }
 

@@ -30,8 +30,9 @@ Record wrong_at(std::string_view row, std::int64_t number, std::size_t offset, s
 /// A column by its number from 1; 0 if `column` is a name.
 std::size_t column_number(std::string_view column) {
   std::size_t number = 0;
-  const char* end = column.data() + column.size();
-  const auto [rest, error] = std::from_chars(column.data(), end, number);
+  const char* begin = column.data();
+  const char* end = begin + column.size();
+  const auto [rest, error] = std::from_chars(begin, end, number);
   return error == std::errc() && rest == end ? number : 0;
 }
 
@@ -221,6 +222,7 @@ Record CsvRecords::take_first(std::string_view row, std::int64_t number) {
   std::string problem = find_column(header);
   if (!problem.empty()) {
     std::vector<std::string_view> names;
+    names.reserve(cells_.size());
     for (const Cell& cell : cells_) {
       names.push_back(trimmed(cell.text));
     }

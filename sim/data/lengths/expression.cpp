@@ -337,8 +337,9 @@ class Parser : private Cursor {
       right = histogram(out, values, start);
     } else if (function->name == "mix") {
       right = mix(out, values, depth, start);
-    } else if ((right = arguments(*function, values))) {
-      out = simple(*function, values);
+    } else {
+      right = arguments(*function, values);
+      out = right ? simple(*function, values) : Expression{};
     }
     return right&& restrict(out, values, start);
   }

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "data/lengths/expression.hpp"
+#include "data/lengths/grammar.hpp"
 #include "data/lengths/numbers.hpp"
 #include "data/lengths/source.hpp"
 
@@ -57,6 +58,9 @@ Result<Lengths> parse_lengths(std::string_view text, const FileOptions& options)
       return expression.failures();
     }
     lengths.summary = std::move(expression->summary);
+    if (const NamedLengths* named = find_named(trimmed(text))) {
+      lengths.summary += fmt::format(" ({})", named->summary);
+    }
     lengths.source =
         std::make_shared<Lengths::Source>(Lengths::Source{std::move(expression->mixture)});
     return lengths;

@@ -74,7 +74,7 @@ FieldLength field_length(std::string_view field) {
     return {0, in_quotes(field) + " is not a whole number of tokens"};
   }
   if (error == std::errc::result_out_of_range || value < 1 || value > kLongestSequence) {
-    return {0, range_problem(field, field.front() == '-' || value == 0)};
+    return {0, range_problem(field, field.front() == '-' || (error == std::errc() && value == 0))};
   }
   return {value, {}};
 }

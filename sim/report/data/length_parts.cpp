@@ -49,13 +49,15 @@ std::vector<std::string> length_sentences(const LengthReport& report) {
   if (report.context > 0) {
     const auto uncut = static_cast<double>(s.tokens + s.tokens_cut);
     sentences.push_back(
-        s.truncated == 0 ? fmt::format("context {}: nothing is cut", tokens_label(report.context))
-                         : fmt::format("context {}: {} {} ({}) cut, which loses {} of the tokens",
-                                       tokens_label(report.context), with_thousands(s.truncated),
-                                       s.truncated == 1 ? "sequence is" : "sequences are",
-                                       share_label(static_cast<double>(s.truncated),
-                                                   static_cast<double>(s.sequences)),
-                                       share_label(static_cast<double>(s.tokens_cut), uncut)));
+        s.truncated == 0
+            ? fmt::format("context {}: nothing is cut", tokens_label(report.context))
+            : fmt::format(
+                  "context {}: {} {} ({}) {} cut, which loses {} of the tokens",
+                  tokens_label(report.context), with_thousands(s.truncated),
+                  s.truncated == 1 ? "sequence" : "sequences",
+                  share_label(static_cast<double>(s.truncated), static_cast<double>(s.sequences)),
+                  s.truncated == 1 ? "is" : "are",
+                  share_label(static_cast<double>(s.tokens_cut), uncut)));
   }
   if (report.skipped_lines > 0) {
     sentences.push_back(fmt::format("{} malformed {} skipped", with_thousands(report.skipped_lines),

@@ -143,11 +143,12 @@ class LengthPicture {
     };
     area("s", [this](const LengthBucket& b) { return sequence_density(b); });
     area("k", [this](const LengthBucket& b) { return token_density(b); });
-    label(kLeft, top - 4.0 + kPanel + 16.0, "", "share per eighth of a doubling of the length");
+    label(kWidth - kRight, top - 14.0, "y", "share per eighth of a doubling of the length");
   }
 
   void cumulative(double top) {
     const double foot = top + kPanel;
+    label(kWidth - kRight, top - 8.0, "y", "share in sequences that are not longer");
     for (int percent = 0; percent <= 100; percent += 25) {
       horizontal(foot - kPanel * percent / 100.0, fmt::format("{} %", percent));
     }
@@ -156,8 +157,8 @@ class LengthPicture {
     line("k", foot, [](const LengthBucket& b) { return b.tokens; }, report_.lengths.tokens);
     for (const data::LengthQuantile& quantile : report_.lengths.quantiles) {
       if (quantile.share == 0.5) {
-        half("s", foot, quantile.of_sequences, "half of the sequences", -8.0);
-        half("k", foot, quantile.of_tokens, "half of the tokens", 16.0);
+        half("s", foot, quantile.of_sequences, "half of the sequences", true);
+        half("k", foot, quantile.of_tokens, "half of the tokens", false);
       }
     }
   }
@@ -178,13 +179,19 @@ class LengthPicture {
 
   /// Marks the length up to which half of all lies.
   void half(std::string_view css, double foot, data::Tokens length, std::string_view what,
-            double shift) {
+            bool left) {
     const double at = x(std::log2(static_cast<double>(length)));
     const double y = foot - kPanel / 2.0;
     put("<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\"/>\n", css, at, y);
-    const bool on_right = at < kWidth - 230.0;
-    put("<text x=\"{:.1f}\" y=\"{:.1f}\"{}>{}</text>\n", at + (on_right ? 9.0 : -9.0), y + shift,
-        on_right ? "" : " text-anchor=\"end\"",
+    // Above the rising curve on its left or below it on its right; where there is no room on the
+    // right, so far below that the curve is not crossed.
+    constexpr double kRoom = 210.0;
+    const bool on_left = left && at > kLeft + kRoom;
+    const bool at_edge = !on_left && at > kWidth - kRight - kRoom;
+    const double anchor = at_edge ? kWidth - kRight - 4.0 : at + (on_left ? -9.0 : 9.0);
+    const double shift = at_edge ? 0.3 * kPanel : on_left ? -8.0 : 16.0;
+    put("<text x=\"{:.1f}\" y=\"{:.1f}\"{}>{}</text>\n", anchor, y + shift,
+        on_left || at_edge ? " text-anchor=\"end\"" : "",
         report::markup_text(fmt::format("{}: up to {}", what, with_thousands(length))));
   }
 
@@ -209,8 +216,7 @@ class LengthPicture {
     for (int power = static_cast<int>(std::max(from_, 0.0)); power <= to_; power += tick_step()) {
       label(x(power), foot + 15.0, "x", report::tokens_label(data::Tokens{1} << power));
     }
-    label((kLeft + kWidth - kRight) / 2.0, foot + 33.0, "x",
-          "sequence length in tokens; below: cumulative");
+    label((kLeft + kWidth - kRight) / 2.0, foot + 33.0, "x", "sequence length in tokens");
   }
 
   const LengthReport& report_;

@@ -21,9 +21,9 @@ std::string quantile_table(const data::LengthSummary& lengths) {
   return table.str();
 }
 
-/// A bar of at most 20 characters; what is there at all has one.
+/// A bar of at most 40 characters; what is there at all has one.
 std::string bar(double part, double whole) {
-  constexpr double kWidth = 20.0;
+  constexpr double kWidth = 40.0;
   const double width = whole > 0.0 ? kWidth * part / whole : 0.0;
   return std::string(
       part > 0.0 ? std::max<std::size_t>(1, static_cast<std::size_t>(std::lround(width))) : 0, '#');

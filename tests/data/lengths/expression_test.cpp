@@ -247,7 +247,7 @@ TEST_SUITE("data") {
 
   TEST_CASE("lengths: extremes of expressions draw lengths that are in bounds") {
     for (const char* text :
-         {"lognormal(2G, 20)", "lognormal(1, 1e-6)", "pareto(1, 0.001)", "pareto(2G, 1000)",
+         {"lognormal(2G, 20)", "lognormal(1, 1e-6)", "pareto(1, 0.001)", "pareto(1G, 1000)",
           "zipf(20)", "zipf(0)", "zipf(1)", "zipf(0.5, min=1G)", "uniform(1, 2G)",
           "histogram(2G 1 mean 2)", "histogram(2G 1 mean 2147483647)", "lognormal(1K, 1, min=1M)",
           "lognormal(1M, 1, max=1K)", "histogram(1K 0, 2G 1e18)", "2G", "1"}) {
@@ -285,9 +285,9 @@ TEST_SUITE("data") {
              Case{"uniform(1, 2, 3)", "unexpected argument of uniform"},
              Case{"uniform(0, 2)", "min is out of range, expected 1 to 2147483648 at character 9"},
              Case{"uniform(1.5, 2)", "min is not a whole number of tokens at character 9"},
-             Case{"lognormal(median=5, sgima=1)",
-                  "unknown 'sgima', expected median, sigma, min, max"},
-             Case{"lognormal(median=5, sgima=1)", "did you mean 'sigma'?"},
+             Case{"lognormal(median=5, sigm=1)",
+                  "unknown 'sigm', expected median, sigma, min, max"},
+             Case{"lognormal(median=5, sigm=1)", "did you mean 'sigma'?"},
              Case{"lognormal(5, 1, sigma=2)", "sigma is given twice at character 17"},
              Case{"lognormal(5, 0)", "sigma is out of range"},
              Case{"lognormal(5, x)", "expected a number: sigma at character 14"},

@@ -250,7 +250,7 @@ TEST_SUITE("data") {
       text += fmt::format("{}\n", 100'000 + i * 7919 % 10'000);
     }
     const std::string whole = test::gzipped(text);
-    for (std::size_t size = 2; size < whole.size(); size += 97) {
+    for (std::size_t size = 2; size < whole.size(); size += 397) {
       CAPTURE(size);
       const std::string path = folder.write("e.gz", whole.substr(0, size));
       const test::Drained part = read_all(path);
@@ -330,7 +330,7 @@ TEST_SUITE("data") {
         test::gzipped("1\n22\n333\n4444\n")};
     constexpr std::string_view kAlphabet = "\"\",,\n\n\r#{}[]:\\0123456789-+.eE\t; lengthnull";
     std::int64_t read = 0;
-    for (int round = 0; round < 1500; ++round) {
+    for (int round = 0; round < 250; ++round) {
       std::string bytes;
       if (random.chance(1, 3)) {
         bytes.resize(static_cast<std::size_t>(random.uniform(0, 200)));
@@ -374,6 +374,6 @@ TEST_SUITE("data") {
         read += std::ssize(all.lengths);
       }
     }
-    CHECK(read > 1000);
+    CHECK(read > 100);
   }
 }
