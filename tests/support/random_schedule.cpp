@@ -173,6 +173,11 @@ Grid random_grid(Random& random, const Pipeline& pipeline, std::int64_t low, std
   }
 }
 
+// Another stream, told by where `random` is.
+Random branch_of(Random random) {
+  return Random(static_cast<std::uint64_t>(random.uniform(0, std::int64_t{1} << 62)));
+}
+
 }  // namespace
 
 Pipeline random_pipeline(Random& random, const RandomShape& shape) {
@@ -245,16 +250,17 @@ CostTable random_costs(Random& random, const Pipeline& pipeline) {
   for (std::int32_t d = 0; d < pipeline.devices; ++d) {
     memory.resident.push_back(random.uniform(0, 9));
   }
-  if (random.chance(1, 3)) {
+  if (branch_of(random).chance(1, 3)) {
     vary_transfers(random, pipeline, slowest, 40, costs);
   }
   return costs;
 }
 
-void vary_transfers(Random& random, const Pipeline& pipeline, Time slowest, Bytes most,
+void vary_transfers(const Random& random, const Pipeline& pipeline, Time slowest, Bytes most,
                     CostTable& costs) {
-  Grid latency = random_grid(random, pipeline, 0, slowest);
-  Grid bytes = random_grid(random, pipeline, 0, most);
+  Random branch = branch_of(branch_of(random));
+  Grid latency = random_grid(branch, pipeline, 0, slowest);
+  Grid bytes = random_grid(branch, pipeline, 0, most);
   set_transfers_by_unit(pipeline, std::move(latency), std::move(bytes), costs);
 }
 

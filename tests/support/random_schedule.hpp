@@ -32,8 +32,9 @@ struct RandomShape {
 [[nodiscard]] CostTable random_costs(Random& random, const Pipeline& pipeline);
 
 /// Makes transfers depend on the unit: latencies from 0 to `slowest` ns and messages from 0 to
-/// `most` bytes.
-void vary_transfers(Random& random, const Pipeline& pipeline, Time slowest, Bytes most,
+/// `most` bytes. Leaves `random` where it is, so that a test's cases stay what they are beside
+/// that.
+void vary_transfers(const Random& random, const Pipeline& pipeline, Time slowest, Bytes most,
                     CostTable& costs);
 
 /// All messages of the same size, whether or not latencies depend on the unit.
