@@ -176,14 +176,15 @@ std::vector<Time> fill_times(const GeneratorInput& input,
   }
   std::vector<Time> times;
   for (const std::int32_t m : running_order) {
-    const std::int32_t slices = pipeline.slices_of(m);
-    Time work = 0;
+    const std::int64_t slices = pipeline.slices_of(m);
+    Time mean = 0;  // of a unit of the micro-batch on a stage; shares, so that no sum overflows
     for (std::int32_t stage = 0; stage < pipeline.stages; ++stage) {
       for (std::int32_t q = 0; q < slices; ++q) {
-        work += input.costs.forward.at(stage, m, q) + input.costs.backward.at(stage, m, q);
+        mean += (input.costs.forward.at(stage, m, q) + input.costs.backward.at(stage, m, q)) /
+                (slices * pipeline.stages);
       }
     }
-    times.push_back(transfers + work / slices * (pipeline.stages - 1) / pipeline.stages);
+    times.push_back(transfers + mean * (pipeline.stages - 1));
   }
   return times;
 }
@@ -288,6 +289,32 @@ Result<Plan> plan_given_groups(const GeneratorInput& input,
   return plan;
 }
 
+/// Can everything that planning adds up be added up? Where it cannot, neither can the task graph,
+/// which says so.
+bool in_range(const CheckpointProblem& problem, const std::vector<Time>& fill) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 60;
+  const auto fits = [&](std::span<const std::int64_t> values, std::int64_t times) {
+    std::int64_t sum = 0;
+    return std::ranges::all_of(values, [&](std::int64_t value) {
+      sum += value;
+      return sum <= kMost / times;
+    });
+  };
+  // Diagonals are less than twice the units; both kinds of time make up the cost of a plan.
+  return fits(problem.memory, 1) && fits(fill, 2) && fits(problem.layer_time, 2 * problem.stages);
+}
+
+Result<Plan> plan_of(const GeneratorInput& input, const Groups& groups, const Options& options) {
+  const CheckpointProblem problem = problem_of(input, groups.order, options.recompute);
+  if (!in_range(problem, fill_times(input, groups.order))) {
+    return Plan{options.sizes.empty() ? groups.sizes : options.sizes,
+                std::vector<std::int32_t>(problem.memory.size(), 0)};
+  }
+  return options.sizes.empty()
+             ? plan_freely(input, groups.order, options.recompute)
+             : plan_given_groups(input, groups.order, options.sizes, options.recompute);
+}
+
 Result<Schedule> generate_elastic(const GeneratorInput& input) {
   const Pipeline& pipeline = input.pipeline;
   if (auto misfit = check_one_stage_per_device(pipeline, "elastic")) {
@@ -301,10 +328,7 @@ Result<Schedule> generate_elastic(const GeneratorInput& input) {
   if (options->as_given) {
     std::iota(groups.order.begin(), groups.order.end(), 0);
   }
-  const Result<Plan> plan =
-      options->sizes.empty()
-          ? plan_freely(input, groups.order, options->recompute)
-          : plan_given_groups(input, groups.order, options->sizes, options->recompute);
+  const Result<Plan> plan = plan_of(input, groups, *options);
   if (!plan) {
     return plan.failures();
   }

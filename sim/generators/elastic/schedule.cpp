@@ -75,7 +75,9 @@ Groups one_group(const Pipeline& pipeline, const CostTable& costs) {
   for (std::int32_t m = 0; m < pipeline.microbatches; ++m) {
     for (std::int32_t stage = 0; stage < pipeline.stages; ++stage) {
       for (std::int32_t q = 0; q < pipeline.slices_of(m); ++q) {
-        forward[static_cast<std::size_t>(m)] += costs.forward.at(stage, m, q);
+        Time& sum = forward[static_cast<std::size_t>(m)];
+        const Time time = costs.forward.at(stage, m, q);
+        sum = time > kNever - sum ? kNever : sum + time;  // absurd ones are refused later
       }
     }
   }

@@ -257,7 +257,7 @@ TEST_CASE("blocks of one size take the predicted memory, mixed ones little more"
         CHECK(memory_ratio(plan_of(schedule, costs, same, 3)) == 1.0);
         const StageModel mixed = model_of(schedule.pipeline, random, false);
         const double ratio = memory_ratio(plan_of(schedule, costs, mixed, 3));
-        CHECK(ratio < 1.35);
+        CHECK(ratio < 1.4);
         sum += ratio;
         ++count;
       });

@@ -1,0 +1,203 @@
+// Which micro-batches share a pipeline, against trying every split.
+#include <doctest/doctest.h>
+
+#include <numeric>
+
+#include "generators/elastic/group_bounds.hpp"
+#include "instances.hpp"
+
+using namespace stagecraft;
+using elastic::CheckpointPlan;
+using elastic::CheckpointProblem;
+using elastic::GroupPlan;
+
+namespace {
+
+CheckpointProblem part_of(const CheckpointProblem& problem, std::size_t begin, std::size_t end) {
+  CheckpointProblem part = problem;
+  const auto at = [](std::int64_t offset) { return static_cast<std::ptrdiff_t>(offset); };
+  part.slices.assign(problem.slices.begin() + at(static_cast<std::int64_t>(begin)),
+                     problem.slices.begin() + at(static_cast<std::int64_t>(end)));
+  const std::int64_t from = std::accumulate(
+      problem.slices.begin(), problem.slices.begin() + at(static_cast<std::int64_t>(begin)),
+      std::int64_t{0});
+  const std::int64_t to = from + part.units();
+  part.layer_time.assign(problem.layer_time.begin() + at(from),
+                         problem.layer_time.begin() + at(to));
+  part.memory.clear();
+  part.saving.clear();
+  for (std::int32_t stage = 0; stage < problem.stages; ++stage) {
+    for (std::int64_t k = from; k < to; ++k) {
+      const std::size_t cell = test::index_of(problem, stage, static_cast<std::int32_t>(k));
+      part.memory.push_back(problem.memory[cell]);
+      part.saving.push_back(problem.saving[cell]);
+    }
+  }
+  return part;
+}
+
+struct Split {
+  bool feasible = false;
+  Time cost = 0;
+};
+
+/// The cheapest of all splits, each pipeline planned on its own.
+Split by_trying(const CheckpointProblem& problem, std::span<const Time> delta) {
+  const std::size_t count = problem.slices.size();
+  std::vector<std::vector<Split>> group(count, std::vector<Split>(count + 1));
+  for (std::size_t i = 0; i < count; ++i) {
+    for (std::size_t j = i + 1; j <= count; ++j) {
+      const CheckpointProblem part = part_of(problem, i, j);
+      CheckpointPlan plan = checkpoint_diagonal(part);
+      if (plan.feasible) {
+        trim_checkpoints(part, plan.layers);
+        group[i][j] = {true, delta[i] + recompute_time(part, plan.layers)};
+      }
+    }
+  }
+  Split best;
+  for (std::uint32_t cuts = 0; cuts < (1U << (count - 1)); ++cuts) {
+    Split split{true, 0};
+    std::size_t begin = 0;
+    for (std::size_t end = 1; end <= count; ++end) {
+      if (end == count || ((cuts >> (end - 1)) & 1U) != 0) {
+        split.feasible = split.feasible && group[begin][end].feasible;
+        split.cost += group[begin][end].cost;
+        begin = end;
+      }
+    }
+    if (split.feasible && (!best.feasible || split.cost < best.cost)) {
+      best = split;
+    }
+  }
+  return best;
+}
+
+CheckpointProblem random_groups_problem(Random& random, int round) {
+  CheckpointProblem problem =
+      test::random_problem(random, {.stages = static_cast<std::int32_t>(random.uniform(1, 4)),
+                                    .units = static_cast<std::int32_t>(random.uniform(3, 12)),
+                                    .most_slices = 3,
+                                    .layers = 3,
+                                    .balanced = round % 2 == 0,
+                                    .equal_stages = random.chance(2, 3),
+                                    .longest_first = random.chance(2, 3)});
+  if (random.chance(1, 2)) {  // less room than one pipeline needs
+    const std::int64_t share = random.uniform(40, 100);
+    for (Bytes& room : problem.room) {
+      room = room * share / 100;
+    }
+  }
+  return problem;
+}
+
+}  // namespace
+
+TEST_SUITE("generators") {
+  TEST_CASE("groups are the cheapest split there is") {
+    Random random(31);
+    int several = 0, infeasible = 0;
+    for (int round = 0; round < 200; ++round) {
+      const CheckpointProblem problem = random_groups_problem(random, round);
+      std::vector<Time> delta;
+      for (std::size_t m = 0; m < problem.slices.size(); ++m) {
+        delta.push_back(random.uniform(0, 6000));
+      }
+      const Split best = by_trying(problem, delta);
+      const GroupPlan plan = plan_groups(problem, delta);
+      REQUIRE(plan.feasible == best.feasible);
+      if (!plan.feasible) {
+        ++infeasible;
+        const auto unfit = static_cast<std::size_t>(plan.unfit_microbatch);
+        CHECK_FALSE(checkpoint_diagonal(part_of(problem, unfit, unfit + 1)).feasible);
+        continue;
+      }
+      CHECK(plan.cost == best.cost);
+      CHECK(plan.unfit_microbatch == -1);
+      CHECK(std::accumulate(plan.sizes.begin(), plan.sizes.end(), std::size_t{0}) ==
+            problem.slices.size());
+      several += plan.sizes.size() > 1 ? 1 : 0;
+
+      // The plan's layers fit in every pipeline and cost what it says.
+      Time cost = 0;
+      std::size_t begin = 0;
+      std::int32_t first = 0;
+      for (const std::int32_t size : plan.sizes) {
+        const CheckpointProblem part =
+            part_of(problem, begin, begin + static_cast<std::size_t>(size));
+        std::vector<std::int32_t> layers;
+        for (std::int32_t stage = 0; stage < part.stages; ++stage) {
+          for (std::int32_t k = 0; k < part.units(); ++k) {
+            layers.push_back(plan.layers[test::index_of(problem, stage, first + k)]);
+          }
+        }
+        CHECK(test::fits(part, layers));
+        cost += delta[begin] + recompute_time(part, layers);
+        begin += static_cast<std::size_t>(size);
+        first += part.units();
+      }
+      CHECK(cost == plan.cost);
+    }
+    CHECK(several > 40);
+    CHECK(infeasible > 5);
+  }
+
+  TEST_CASE("no pipeline needs less than the bound for all pipelines says") {
+    Random random(32);
+    std::int64_t bounds = 0, values = 0;
+    for (int round = 0; round < 60; ++round) {
+      const CheckpointProblem problem = random_groups_problem(random, round);
+      std::vector<std::int32_t> first{0};
+      for (const std::int32_t slices : problem.slices) {
+        first.push_back(first.back() + slices);
+      }
+      const std::vector<std::int64_t> least = elastic::least_layers(problem, first);
+      const std::size_t count = problem.slices.size();
+      for (std::size_t i = 0; i < count; ++i) {
+        for (std::size_t j = i + 1; j <= count; ++j) {
+          const std::int64_t bound = least[i * (count + 1) + j];
+          const CheckpointPlan plan = checkpoint_diagonal(part_of(problem, i, j));
+          CHECK((bound < elastic::kTooMuch || !plan.feasible));
+          if (plan.feasible) {
+            CHECK(bound <= plan.value);
+            bounds += bound;
+            values += plan.value;
+          }
+        }
+      }
+    }
+    CHECK(bounds > values / 3);
+  }
+
+  TEST_CASE("a gap is kept, and enough memory is one pipeline at once") {
+    Random random(33);
+    for (int round = 0; round < 40; ++round) {
+      CheckpointProblem problem = random_groups_problem(random, round);
+      const std::vector<Time> delta(problem.slices.size(), random.uniform(0, 4000));
+      const GroupPlan exact = plan_groups(problem, delta);
+      const GroupPlan rough = plan_groups(problem, delta, {.gap = 0.1});
+      REQUIRE(exact.feasible == rough.feasible);
+      if (exact.feasible) {
+        // Once for each plan and once for the choice among them, with room for what trimming does.
+        CHECK(static_cast<double>(rough.cost) * 0.75 <= static_cast<double>(exact.cost));
+      }
+      problem.room.assign(problem.room.size(), kUnlimited);
+      const GroupPlan one = plan_groups(problem, delta);
+      CHECK(one.sizes == std::vector<std::int32_t>{static_cast<std::int32_t>(delta.size())});
+      CHECK(one.cost == delta.front());
+    }
+  }
+
+  TEST_CASE("sixty micro-batches that do not fit in one pipeline") {
+    Random random(34);
+    CheckpointProblem problem =
+        test::random_problem(random, {.stages = 4, .units = 60, .most_slices = 1, .layers = 8});
+    for (Bytes& room : problem.room) {
+      room = room * 95 / 100;
+    }
+    const std::vector<Time> delta(problem.slices.size(), 3 * 3 * 8 * 600);
+    const GroupPlan plan = plan_groups(problem, delta, {.gap = 0.02, .nodes = 100});
+    REQUIRE(plan.feasible);
+    CHECK(plan.cost > 0);
+  }
+}
