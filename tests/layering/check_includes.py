@@ -13,7 +13,7 @@ import sys
 ROOMS = ["core", "hardware", "model", "data", "plan", "cost", "schedule", "engine", "generators", "execute", "calibrate",
          "search", "scenario", "report"]
 NAMESPACE = re.compile(r"^namespace ([\w:]+) {")
-TYPE = re.compile(r"^(?:struct|class|enum class|union) (\w+)[^;]*{")
+TYPE = re.compile(r"^(?:struct|class|enum class|union) (\w+)\b(?!::)[^;]*{")  # not a member such as Lengths::Source
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 

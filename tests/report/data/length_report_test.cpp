@@ -50,10 +50,10 @@ TEST_SUITE("report") {
     CHECK_FALSE(has(text, "context"));
     CHECK(has(text, "  50 %                 500           10 000\n"));
     CHECK(has(text,
-              "up to 1K           70  70.0 %  ############################   35 000  10.4 %  "
+              "up to 1K          70  70.0 %  ############################   35 000  10.4 %  "
               "####\n"));
-    CHECK(has(text, "1K to 2K            0     0 %"));
-    CHECK(has(text, "8K to 16K          30  30.0 %  ############"));
+    CHECK(has(text, "1K to 2K           0     0 %"));
+    CHECK(has(text, "8K to 16K         30  30.0 %  ############  "));
     LengthReport report = sample(8192);
     report.sampled = true;
     report.skipped_lines = 1;
