@@ -167,10 +167,11 @@ Result<IterationPlan> make_plan(std::string_view strategy, const StrategyInput& 
 }
 
 Result<IterationPlan> finish(std::string_view strategy, Sweep& sweep) {
-  if (!sweep.best()) {
+  const std::optional<Candidate>& best = sweep.best();
+  if (!best) {
     return sweep.why_none();
   }
-  Result<IterationPlan> plan = make_plan(strategy, sweep.input(), *sweep.best());
+  Result<IterationPlan> plan = make_plan(strategy, sweep.input(), *best);
   if (plan) {
     plan->candidates = sweep.offered();
   }

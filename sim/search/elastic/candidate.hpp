@@ -48,7 +48,6 @@ class Sweep {
   void reject(const Misfit& misfit);
 
   [[nodiscard]] const std::optional<Candidate>& best() const { return best_; }
-  [[nodiscard]] std::optional<Candidate>& best() { return best_; }
   [[nodiscard]] std::int32_t offered() const { return offered_; }
   [[nodiscard]] ListTimer& timer() { return timer_; }
   [[nodiscard]] const StrategyInput& input() const { return *input_; }

@@ -3,7 +3,7 @@
 // checkpointing program inside; the best K wins.
 #include <algorithm>
 #include <array>
-#include <numeric>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -51,12 +51,11 @@ Result<IterationPlan> plan(const StrategyInput& input) {
                   : slice_numbers(input);
   sweep_slices(sweep, choice, numbers, *score == 1);
   auto plan = finish("elastic", sweep);
-  if (plan) {
-    const Candidate& best = *sweep.best();
-    plan->predicted = *score == 0 ? best.time : best.model;
-    plan->note = fmt::format("{}, by the paper's objective {:.3f} s, by replay {:.3f} s", best.note,
-                             static_cast<double>(best.model) / kSecond,
-                             static_cast<double>(best.time) / kSecond);
+  if (const std::optional<Candidate>& best = sweep.best(); plan && best) {
+    plan->predicted = *score == 0 ? best->time : best->model;
+    plan->note = fmt::format("{}, by the paper's objective {:.3f} s, by replay {:.3f} s",
+                             best->note, static_cast<double>(best->model) / kSecond,
+                             static_cast<double>(best->time) / kSecond);
   }
   return plan;
 }

@@ -196,13 +196,7 @@ std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks) {
       choice.checkpoint == CheckpointRule::kFull ? all_layers(candidate.table) : plan.layers;
   candidate.lists = with_recompute(
       candidate.table, one_f_one_b_lists(candidate.table, candidate.groups), candidate.layers);
-  candidate.model = busiest_stage(candidate.table) + plan.cost;
-  if (choice.checkpoint == CheckpointRule::kFull) {
-    for (std::int32_t u = 0; u < candidate.table.units; ++u) {
-      candidate.model +=
-          candidate.table.layers.front() * candidate.table.layer[static_cast<std::size_t>(u)];
-    }
-  }
+  candidate.model = chunks.least + plan.cost;
   candidate.note = fmt::format("K = {}, {} pipeline{}", choice.slices, candidate.groups.size(),
                                candidate.groups.size() == 1 ? "" : "s");
   if (const std::int32_t layers = most_layers(candidate); layers > 0) {

@@ -11,6 +11,7 @@
 
 #include "search/elastic/all.hpp"
 #include "search/elastic/best/local_search.hpp"
+#include "search/elastic/best/polish.hpp"
 #include "search/elastic/best/spare_memory.hpp"
 #include "search/elastic/candidate.hpp"
 #include "search/elastic/options.hpp"
@@ -19,10 +20,11 @@
 namespace stagecraft::elastic {
 namespace {
 
-constexpr std::int64_t kEvaluations = 1500;
-constexpr std::int64_t kMostEvaluations = 10'000'000;
-constexpr std::int64_t kMostOps = 1'500'000;  // placed by default, about half a second
-constexpr std::size_t kImproved = 3;          // shapes that local search looks at
+constexpr std::int64_t kEvaluations = 12'000;
+constexpr std::int64_t kMostEvaluations = 100'000'000;
+constexpr std::int64_t kOpsPerEvaluation = 250;  // by which the default shrinks for large batches
+constexpr std::int64_t kPolishShare = 8;         // of evaluations: order search is so much faster
+constexpr std::size_t kImproved = 3;             // shapes and candidates that are looked at closely
 
 using Info = const StrategyInfo& (*)();
 constexpr std::array<Info, 7> kOthers = {elastic_info,  one_f_one_b_info, seq1f1b_info,
@@ -47,8 +49,25 @@ Candidate candidate_of(IterationPlan plan, CostRule rule, const StrategyInput& i
   return candidate;
 }
 
-// Offers what the other strategies plan, and adds their formations to the shapes.
-void take_others(Sweep& sweep, std::vector<Shape>& shapes) {
+// The few best candidates.
+class Pool {
+ public:
+  void add(Candidate candidate) {
+    const auto place =
+        std::upper_bound(all_.begin(), all_.end(), candidate.time,
+                         [](Time time, const Candidate& other) { return time < other.time; });
+    all_.insert(place, std::move(candidate));
+    all_.resize(std::min(all_.size(), kImproved));
+  }
+  [[nodiscard]] Time best() const { return all_.empty() ? kNever : all_.front().time; }
+  [[nodiscard]] std::vector<Candidate>& all() { return all_; }
+
+ private:
+  std::vector<Candidate> all_;
+};
+
+// What the other strategies plan; their formations are shapes too.
+void take_others(Sweep& sweep, Pool& pool, std::vector<Shape>& shapes) {
   const GeneratorOptions none;
   const StrategyInput& own = sweep.input();
   const StrategyInput input{own.batch, own.profile, own.layout, own.context, none};
@@ -61,42 +80,56 @@ void take_others(Sweep& sweep, std::vector<Shape>& shapes) {
     const CostRule rule = info == slimpipe_info ? CostRule::kLevelled : CostRule::kPlain;
     Candidate candidate = candidate_of(std::move(plan).value(), rule, input);
     shapes.push_back(make_shape(candidate.formation, rule, candidate.table, candidate.note));
+    shapes.back().layers = candidate.layers;
     use_spare_memory(candidate.table, candidate.lists, candidate.layers);
-    sweep.offer(std::move(candidate));
+    candidate.time = sweep.timer().run(candidate.table, candidate.lists, candidate.layers);
+    pool.add(std::move(candidate));
   }
 }
+
+// Counts down ops: what a default search may cost whatever the batch.
+class Budget {
+ public:
+  Budget(std::int64_t evaluations, bool given)
+      : left_(given ? std::numeric_limits<std::int64_t>::max() : evaluations * kOpsPerEvaluation) {}
+
+  [[nodiscard]] bool left() const { return left_ > 0; }
+  void spend(const UnitTable& table, std::int64_t evaluations) {
+    left_ -= evaluations * ops(table);
+  }
+  // As many of `evaluations` as a `share` of the rest allows.
+  [[nodiscard]] std::int64_t allow(const UnitTable& table, std::int64_t evaluations,
+                                   std::int64_t share) const {
+    return std::min(evaluations, std::max<std::int64_t>(0, left_) / share / ops(table));
+  }
+
+ private:
+  [[nodiscard]] static std::int64_t ops(const UnitTable& table) {
+    return 2 * std::int64_t{table.units} * table.stages;
+  }
+  std::int64_t left_;
+};
 
 struct Start {
   std::size_t shape = 0;
   Decision decision;
 };
 
-Result<IterationPlan> plan(const StrategyInput& input) {
-  const bool given = input.options.contains("evaluations");
-  const auto evaluations =
-      number_option(input.options, "evaluations", kEvaluations, 0, kMostEvaluations);
-  if (!evaluations) {
-    return evaluations.failures();
-  }
-  Sweep sweep(input);
-  std::vector<Shape> shapes;
-  take_others(sweep, shapes);
-  for (Shape& shape : make_shapes(sweep)) {
-    shapes.push_back(std::move(shape));
-  }
-  Judge judge;
+// Plain decisions on every shape that could still win, best first.
+std::vector<Start> first_decisions(const std::vector<Shape>& shapes, Pool& pool, Judge& judge,
+                                   Budget& budget) {
   std::vector<Start> starts;
-  std::int64_t left = given ? std::numeric_limits<std::int64_t>::max() : kMostOps;
-  for (std::size_t i = 0; i < shapes.size() && left > 0; ++i) {
-    if (sweep.best() && shapes[i].bound >= sweep.best()->time) {
+  for (std::size_t i = 0; i < shapes.size() && budget.left(); ++i) {
+    if (shapes[i].bound >= pool.best()) {
       continue;
     }
     const std::int32_t before = judge.judged();
     Decision decision = first_decision(shapes[i], judge);
-    left -= (judge.judged() - before) * 2 * std::int64_t{shapes[i].table.units} *
-            shapes[i].table.stages;
+    budget.spend(shapes[i].table, judge.judged() - before);
     if (decision.time != kNever) {
-      sweep.offer(make_candidate(shapes[i], decision, judge));
+      if (decision.time < pool.best()) {
+        pool.add(make_candidate(shapes[i], decision, judge));
+      }
       starts.push_back({i, std::move(decision)});
     }
   }
@@ -104,18 +137,38 @@ Result<IterationPlan> plan(const StrategyInput& input) {
     return a.decision.time < b.decision.time;
   });
   starts.resize(std::min(starts.size(), kImproved));
+  return starts;
+}
+
+Result<IterationPlan> plan(const StrategyInput& input) {
+  const auto evaluations =
+      number_option(input.options, "evaluations", kEvaluations, 0, kMostEvaluations);
+  if (!evaluations) {
+    return evaluations.failures();
+  }
+  Sweep sweep(input);
+  Pool pool;
+  std::vector<Shape> shapes;
+  take_others(sweep, pool, shapes);
+  for (Shape& shape : make_shapes(sweep)) {
+    shapes.push_back(std::move(shape));
+  }
+  Judge judge;
+  Budget budget(*evaluations, input.options.contains("evaluations"));
+  std::vector<Start> starts = first_decisions(shapes, pool, judge, budget);
+  const std::int64_t share = 2 * static_cast<std::int64_t>(kImproved);
   for (std::size_t i = 0; i < starts.size(); ++i) {
     const Shape& shape = shapes[starts[i].shape];
-    if (shape.bound >= sweep.best()->time) {
-      continue;
+    if (shape.bound < pool.best()) {
+      const std::int64_t allowed = budget.allow(shape.table, *evaluations / share, share);
+      pool.add(make_candidate(
+          shape, improve(shape, std::move(starts[i].decision), allowed, i + 1, judge), judge));
     }
-    std::int64_t share = *evaluations / static_cast<std::int64_t>(starts.size());
-    if (!given) {
-      const std::int64_t ops = 2 * std::int64_t{shape.table.units} * shape.table.stages;
-      share = std::min(share, kMostOps / static_cast<std::int64_t>(starts.size()) / ops);
-    }
-    const Decision better = improve(shape, std::move(starts[i].decision), share, i + 1, judge);
-    sweep.offer(make_candidate(shape, better, judge));
+  }
+  for (Candidate& candidate : pool.all()) {
+    polish(input, kPolishShare * budget.allow(candidate.table, *evaluations / share, share),
+           candidate);
+    sweep.offer(std::move(candidate));
   }
   auto plan = finish("best", sweep);
   if (plan) {
@@ -127,8 +180,8 @@ Result<IterationPlan> plan(const StrategyInput& input) {
 constexpr std::array kOptions = {
     OptionSpec{.name = "evaluations",
                .unit = "",
-               .default_value = "1500",
-               .range = "0 to 10000000",
+               .default_value = "12000",
+               .range = "0 to 100000000",
                .help = "orders that local search replays; fewer by default where units are many"},
 };
 

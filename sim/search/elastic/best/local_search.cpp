@@ -28,9 +28,13 @@ void set_layers(const UnitTable& table, std::int32_t stage, std::int32_t layers,
             std::min(layers, table.layers[static_cast<std::size_t>(stage)]));
 }
 
-std::vector<std::vector<std::int32_t>> plain_layers(const UnitTable& table) {
+std::vector<std::vector<std::int32_t>> plain_layers(const Shape& shape) {
+  const UnitTable& table = shape.table;
   const std::vector<std::int32_t> none(table.forward.size(), 0);
   std::vector<std::vector<std::int32_t>> result = {none};
+  if (!shape.layers.empty()) {
+    result.push_back(shape.layers);
+  }
   const std::int32_t most = most_layers_of(table);
   const bool split = table.units > table.microbatches();
   for (const std::int32_t quarters : {1, 2, 3, 4}) {
@@ -129,7 +133,7 @@ Decision first_decision(const Shape& shape, Judge& judge) {
   Decision trial;
   trial.order.resize(static_cast<std::size_t>(shape.table.microbatches()));
   std::iota(trial.order.begin(), trial.order.end(), 0);
-  for (std::vector<std::int32_t>& layers : plain_layers(shape.table)) {
+  for (std::vector<std::int32_t>& layers : plain_layers(shape)) {
     trial.layers = std::move(layers);
     for (const UnitRule& rule : kRules) {
       trial.rule = rule;

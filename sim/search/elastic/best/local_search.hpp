@@ -36,8 +36,8 @@ class Judge {
   std::int32_t judged_ = 0;
 };
 
-/// The best of the plain decisions: micro-batches as they come, several rules, recomputation none,
-/// uniform, by stage, or of split micro-batches alone. kNever if none fits.
+/// The best of the plain decisions: micro-batches as they come, several rules, recomputation as the
+/// shape suggests, none, uniform, by stage, or of split micro-batches alone. kNever if none fits.
 [[nodiscard]] Decision first_decision(const Shape& shape, Judge& judge);
 
 /// Improves a decision that fits; never worse. Deterministic for a seed.

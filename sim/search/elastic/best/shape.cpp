@@ -37,7 +37,7 @@ Time order_bound(const UnitTable& table) {
 
 Shape make_shape(data::Formation formation, CostRule rule, UnitTable table, std::string name) {
   const Time bound = order_bound(table);
-  return {std::move(formation), rule, std::move(table), bound, std::move(name)};
+  return {std::move(formation), rule, std::move(table), {}, bound, std::move(name)};
 }
 
 std::vector<Shape> make_shapes(Sweep& sweep) {

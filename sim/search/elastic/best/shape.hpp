@@ -14,7 +14,8 @@ struct Shape {
   data::Formation formation;
   CostRule rule = CostRule::kPlain;
   UnitTable table;
-  Time bound = 0;  ///< no order is faster
+  std::vector<std::int32_t> layers;  ///< recomputation to begin with; may be empty
+  Time bound = 0;                    ///< no order is faster
   std::string name;
 };
 

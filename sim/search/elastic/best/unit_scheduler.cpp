@@ -38,13 +38,59 @@ void UnitScheduler::lay_out(const UnitTable& table, std::span<const std::int32_t
     Stage& stage = stages_[index(p)];
     const std::int32_t window = table.stages - p - 1 + most_slices;
     stage.most = rule.extra == UnitRule::kNoLimit ? rule.extra : window + rule.extra;
-    Bytes again = 0;
-    for (std::int32_t u = 0; u < table.units; ++u) {
-      const std::size_t at = table.at(p, u);
-      again = std::max(again, layers[at] * table.saving[at]);
-    }
-    stage.room = table.room[index(p)] - again;
+    const auto row = layers.subspan(table.at(p, 0), index(table.units));
+    stage.recomputes = std::ranges::any_of(row, [](std::int32_t value) { return value > 0; });
   }
+}
+
+// Every micro-batch, on every stage: its units as F leaves them, and each R in turn.
+bool UnitScheduler::fits_alone(const UnitTable& table, std::span<const std::int32_t> layers) const {
+  for (std::int32_t p = 0; p < table.stages; ++p) {
+    for (std::int32_t m = 0; m < table.microbatches(); ++m) {
+      const std::int32_t begin = table.first[index(m)];
+      Bytes held = 0;
+      for (std::int32_t u = begin; u < table.first[index(m) + 1]; ++u) {
+        const std::size_t at = table.at(p, u);
+        const Bytes again = layers[at] * table.saving[at];
+        held += table.activation[at] - again;
+        if (held + again > table.room[index(p)]) {
+          return false;
+        }
+      }
+    }
+  }
+  return true;
+}
+
+// Whether the next forward fits, and every R of the micro-batches that are then in flight, one
+// backward after the other without a further forward. What of a micro-batch is still to come fits
+// when those before it are gone, as it fits alone. So no order ends in a deadlock.
+bool UnitScheduler::admits(const UnitTable& table, std::span<const std::int32_t> layers,
+                           std::int32_t stage) const {
+  const Stage& state = stages_[index(stage)];
+  const std::int32_t unit = forward_order_[index(state.forwards)];
+  const std::size_t at = table.at(stage, unit);
+  const Bytes room = table.room[index(stage)];
+  Bytes held = state.held + table.activation[at] - layers[at] * table.saving[at];
+  if (held > room) {
+    return false;
+  }
+  if (!state.recomputes) {
+    return true;
+  }
+  for (std::int32_t k = state.backwards; k < table.units; ++k) {
+    const std::int32_t other = backward_order_[index(k)];
+    if (place_[index(other)] > state.forwards) {
+      break;  // not forwarded yet, nor is the rest of its micro-batch gone
+    }
+    const std::size_t there = table.at(stage, other);
+    const Bytes again = layers[there] * table.saving[there];
+    if (held + again > room) {
+      return false;
+    }
+    held -= table.activation[there] - again;
+  }
+  return true;
 }
 
 UnitScheduler::Ready UnitScheduler::ready(const UnitTable& table,
@@ -67,8 +113,7 @@ UnitScheduler::Ready UnitScheduler::ready(const UnitTable& table,
   }
   if (state.forwards < table.units && state.forwards - state.backwards < state.most) {
     const std::int32_t unit = forward_order_[index(state.forwards)];
-    const std::size_t at = table.at(stage, unit);
-    if (state.held + table.activation[at] - layers[at] * table.saving[at] <= state.room) {
+    if (admits(table, layers, stage)) {
       if (stage == 0) {
         result.forward = state.free;
       } else if (const Time above = forward_end_[table.at(stage - 1, unit)]; above != kNever) {
@@ -105,6 +150,9 @@ void UnitScheduler::place(const UnitTable& table, std::span<const std::int32_t> 
 
 bool UnitScheduler::run(const UnitTable& table, std::span<const std::int32_t> order,
                         std::span<const std::int32_t> layers, const UnitRule& rule) {
+  if (!fits_alone(table, layers)) {
+    return false;
+  }
   lay_out(table, order, layers, rule);
   ready_.resize(index(table.stages));
   for (std::int32_t p = 0; p < table.stages; ++p) {

@@ -38,7 +38,7 @@ class UnitScheduler {
     std::int32_t backwards = 0;  // done
     std::int32_t most = 0;       // units in flight
     Bytes held = 0;
-    Bytes room = 0;  // beside what the largest R takes
+    bool recomputes = false;
     Time free = 0;
   };
   // When the next backward (its R included) and forward of a stage could start; kNever: not yet.
@@ -48,6 +48,9 @@ class UnitScheduler {
   };
   void lay_out(const UnitTable& table, std::span<const std::int32_t> order,
                std::span<const std::int32_t> layers, const UnitRule& rule);
+  [[nodiscard]] bool fits_alone(const UnitTable& table, std::span<const std::int32_t> layers) const;
+  [[nodiscard]] bool admits(const UnitTable& table, std::span<const std::int32_t> layers,
+                            std::int32_t stage) const;
   [[nodiscard]] Ready ready(const UnitTable& table, std::span<const std::int32_t> layers,
                             std::int32_t stage) const;
   void place(const UnitTable& table, std::span<const std::int32_t> layers, std::int32_t stage,
