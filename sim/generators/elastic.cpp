@@ -213,10 +213,10 @@ CheckpointProblem group_problem(const GeneratorInput& input,
 /// that may be.
 Diagnostic does_not_fit(const GeneratorInput& input, const CheckpointProblem& problem,
                         std::string_view what, Recompute recompute) {
-  std::vector<std::int32_t> layers;
+  std::vector<std::int32_t> layers(problem.memory.size(), 0);
   const std::size_t units = problem.layer_time.size();
-  for (std::size_t at = 0; at < problem.memory.size(); ++at) {
-    layers.push_back(problem.saving[at] > 0 ? problem.layers[at / units] : 0);
+  for (std::size_t at = 0; at < layers.size(); ++at) {
+    layers[at] = problem.saving[at] > 0 ? problem.layers[at / units] : 0;
   }
   const std::vector<Bytes> peaks = elastic::checkpoint_peaks(problem, layers);
   std::size_t worst = 0;
@@ -301,7 +301,8 @@ bool in_range(const CheckpointProblem& problem, const std::vector<Time>& fill) {
     });
   };
   // Diagonals are less than twice the units; both kinds of time make up the cost of a plan.
-  return fits(problem.memory, 1) && fits(fill, 2) && fits(problem.layer_time, 2 * problem.stages);
+  return fits(problem.memory, 1) && fits(fill, 2) &&
+         fits(problem.layer_time, std::int64_t{2} * problem.stages);
 }
 
 Result<Plan> plan_of(const GeneratorInput& input, const Groups& groups, const Options& options) {

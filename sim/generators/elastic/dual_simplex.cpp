@@ -69,7 +69,8 @@ void DualSimplex::enter_row(std::size_t r) {
       fresh[place] += entry_[e];
       continue;
     }
-    const double* const other = row(static_cast<std::size_t>(~place));
+    const std::int32_t basic_row = ~place;
+    const double* const other = row(static_cast<std::size_t>(basic_row));
     for (std::size_t j = 0; j < width(); ++j) {
       fresh[j] += entry_[e] * other[j];
     }

@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <optional>
 
 #include "group_bounds.hpp"
 #include "stagecraft/core/check.hpp"
@@ -53,7 +52,8 @@ class Planner {
         options_(options),
         count_(problem.slices.size()),
         bound_((count_ + 1) * (count_ + 1), 0),
-        plans_((count_ + 1) * (count_ + 1)) {
+        known_((count_ + 1) * (count_ + 1), false),
+        plans_(known_.size()) {
     first_.push_back(0);
     for (const std::int32_t slices : problem.slices) {
       first_.push_back(first_.back() + slices);
@@ -111,7 +111,7 @@ class Planner {
     cost[0] = 0;
     for (std::size_t j = 1; j <= count_; ++j) {
       for (std::size_t i = 0; i < j; ++i) {
-        if (known_only && !plans_[edge(i, j)]) {
+        if (known_only && !known_[edge(i, j)]) {
           continue;
         }
         const Time through = std::min(kNoPath, cost[i] + delta_[i] + bound_[edge(i, j)]);
@@ -136,7 +136,7 @@ class Planner {
 
   /// False if the edge's cost was known.
   bool work_out(std::size_t i, std::size_t j) {
-    if (plans_[edge(i, j)]) {
+    if (known_[edge(i, j)]) {
       return false;
     }
     const CheckpointProblem part = part_of(problem_, first_, i, j);
@@ -148,6 +148,7 @@ class Planner {
     trim_checkpoints(part, plan.layers);
     raise_bounds(i, j, static_cast<Time>(std::ceil(plan.bound - 1e-6)) * shortest_layer_);
     bound_[edge(i, j)] = recompute_time(part, plan.layers);
+    known_[edge(i, j)] = true;
     plans_[edge(i, j)] = std::move(plan.layers);
     return true;
   }
@@ -156,7 +157,7 @@ class Planner {
   void raise_bounds(std::size_t begin, std::size_t end, Time bound) {
     for (std::size_t i = 0; i <= begin; ++i) {
       for (std::size_t j = end; j <= count_; ++j) {
-        if (!plans_[edge(i, j)]) {
+        if (!known_[edge(i, j)]) {
           bound_[edge(i, j)] = std::max(bound_[edge(i, j)], bound);
         }
       }
@@ -173,7 +174,7 @@ class Planner {
       const std::size_t j = path[at + 1];
       plan.sizes.push_back(static_cast<std::int32_t>(j - i));
       plan.cost += delta_[i] + bound_[edge(i, j)];
-      const std::vector<std::int32_t>& layers = *plans_[edge(i, j)];
+      const std::vector<std::int32_t>& layers = plans_[edge(i, j)];
       const auto width = static_cast<std::size_t>(first_[j] - first_[i]);
       for (std::size_t stage = 0; stage < static_cast<std::size_t>(problem_.stages); ++stage) {
         std::copy_n(layers.begin() + static_cast<std::ptrdiff_t>(stage * width), width,
@@ -190,8 +191,9 @@ class Planner {
   std::size_t count_;
   std::vector<std::int32_t> first_;  // [M + 1] first unit of every micro-batch
   Time shortest_layer_ = 0;
-  std::vector<Time> bound_;  // [M + 1][M + 1] exact where there is a plan
-  std::vector<std::optional<std::vector<std::int32_t>>> plans_;
+  std::vector<Time> bound_;  // [M + 1][M + 1] exact where known
+  std::vector<bool> known_;
+  std::vector<std::vector<std::int32_t>> plans_;  // where known
 };
 
 }  // namespace
