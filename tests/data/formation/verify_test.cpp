@@ -12,7 +12,7 @@ using namespace stagecraft::test;
 
 namespace {
 
-const GlobalBatch kBatch = batch_of({10, 4, 6});
+const GlobalBatch three_sequences = batch_of({10, 4, 6});
 
 /// Sequence 0 in two slices, the second with sequence 1; sequence 2 padded to 8.
 Formation good() {
@@ -21,7 +21,7 @@ Formation good() {
 
 void check_fault(const Formation& formation, std::string_view expected,
                  const FormationLimits& limits = {}) {
-  const Diagnostics faults = verify_formation(kBatch, formation, limits);
+  const Diagnostics faults = verify_formation(three_sequences, formation, limits);
   CAPTURE(to_string(faults));
   CAPTURE(expected);
   CHECK(std::any_of(faults.begin(), faults.end(),
@@ -33,8 +33,8 @@ void check_fault(const Formation& formation, std::string_view expected,
 TEST_SUITE("data") {
   TEST_CASE("a formation in order has no faults, and counts") {
     const Formation formation = good();
-    CHECK(faults_of(kBatch, formation) == "");
-    CHECK(faults_of(kBatch, formation, {8, 14}) == "");
+    CHECK(faults_of(three_sequences, formation) == "");
+    CHECK(faults_of(three_sequences, formation, {8, 14}) == "");
     CHECK(formation.tokens() == 20);
     CHECK(formation.padded() == 22);
     CHECK(formation.units() == 3);
@@ -110,9 +110,9 @@ TEST_SUITE("data") {
 
     Formation f = good();
     f.microbatches[0].slices[0].pieces[0].begin = 1;
-    CHECK(verify_formation(kBatch, f).size() == 1);
+    CHECK(verify_formation(three_sequences, f).size() == 1);
 
-    GlobalBatch numbered = kBatch;
+    GlobalBatch numbered = three_sequences;
     numbered.sequences[1].id = 77;
     f = good();
     f.microbatches[0].slices[1].pieces.pop_back();
@@ -126,8 +126,8 @@ TEST_SUITE("data") {
     f.microbatches[0].slices[1].pieces[0].tokens = kHuge;
     f.microbatches[0].slices[1].pieces[0].padded = kHuge;
     f.microbatches[0].slices[1].pieces[1].padded = kHuge;
-    CHECK(verify_formation(kBatch, f, {100, 100}).size() == 3);
+    CHECK(verify_formation(three_sequences, f, {100, 100}).size() == 3);
     f.microbatches[0].slices[1].pieces[0].begin = std::numeric_limits<Tokens>::min();
-    CHECK(verify_formation(kBatch, f, {100, 100}).size() == 3);
+    CHECK(verify_formation(three_sequences, f, {100, 100}).size() == 3);
   }
 }
