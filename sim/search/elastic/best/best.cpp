@@ -20,7 +20,7 @@
 namespace stagecraft::elastic {
 namespace {
 
-constexpr std::int64_t kEvaluations = 12'000;
+constexpr std::int64_t kEvaluations = 8000;
 constexpr std::int64_t kMostEvaluations = 100'000'000;
 constexpr std::int64_t kOpsPerEvaluation = 250;  // by which the default shrinks for large batches
 constexpr std::int64_t kPolishShare = 8;         // of evaluations: order search is so much faster
@@ -180,7 +180,7 @@ Result<IterationPlan> plan(const StrategyInput& input) {
 constexpr std::array kOptions = {
     OptionSpec{.name = "evaluations",
                .unit = "",
-               .default_value = "12000",
+               .default_value = "8000",
                .range = "0 to 100000000",
                .help = "orders that local search replays; fewer by default where units are many"},
 };
