@@ -120,6 +120,11 @@ std::vector<std::int32_t> all_layers(const UnitTable& table) {
 }
 
 Result<data::Formation> chunks_of(const StrategyInput& input, const ElasticChoice& choice) {
+  const data::Tokens capacity = most_tokens_of_slice(input.profile, input.layout);
+  if (capacity < 1) {
+    return infeasible("not one token fits beside the model's states",
+                      "use more GPUs, or leave less memory reserved");
+  }
   if (!choice.balanced) {
     return data::chunk_evenly(input.batch,
                               (input.batch.longest() + choice.slices - 1) / choice.slices);
@@ -128,12 +133,8 @@ Result<data::Formation> chunks_of(const StrategyInput& input, const ElasticChoic
   options.costs = stage_token_costs(input.profile, input.layout);
   options.fixed = stage_fixed_cost(input.profile, input.layout);
   options.slices = choice.slices;
-  options.capacity = most_tokens_of_slice(input.profile, input.layout);
+  options.capacity = capacity;
   options.token_threshold = choice.token_threshold;
-  if (options.capacity < 1) {
-    return infeasible("not one token fits beside the model's states",
-                      "use more GPUs, or leave less memory reserved");
-  }
   return data::balanced_chunks(input.batch, options);
 }
 

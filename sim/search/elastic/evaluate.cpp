@@ -40,11 +40,10 @@ Time compute(const UnitCost& cost) {
 // Busy time of one unit on one stage. Exchange and parameters are what the profile says of the
 // tokens alone; what it says of padding is kPadding; the rest of F and BW is compute, so that a
 // strategy with costs of its own (levelled slices) adds up too.
-void add_unit(const StrategyInput& input, const IterationPlan& plan, std::int32_t p, std::int32_t m,
-              std::int32_t q, Parts& parts) {
+void add_unit(const StrategyInput& input, const IterationPlan& plan, const CostTable& costs,
+              std::int32_t p, std::int32_t m, std::int32_t q, Parts& parts) {
   const data::MicroBatch& microbatch = plan.formation.microbatches[static_cast<std::size_t>(m)];
   const data::Slice& slice = microbatch.slices[static_cast<std::size_t>(q)];
-  const CostTable& costs = plan.pipelined->pipeline.costs;
   const Time whole = costs.forward.at(p, m, q) + costs.backward.at(p, m, q);
   UnitCost cost = unit_cost(input.profile, plan.layout, p, slice, microbatch.split());
   Time padding = 0;
@@ -88,13 +87,13 @@ void average(Parts& parts, std::int32_t devices, Time time) {
 }
 
 Parts time_parts(const StrategyInput& input, const IterationPlan& plan,
-                 const Evaluation& evaluation) {
-  const Pipeline& pipeline = plan.pipelined->pipeline.pipeline;
+                 const SequencePipeline& costed, const Evaluation& evaluation) {
+  const Pipeline& pipeline = costed.pipeline;
   Parts parts{};
   for (std::int32_t p = 0; p < pipeline.stages; ++p) {
     for (std::int32_t m = 0; m < pipeline.microbatches; ++m) {
       for (std::int32_t q = 0; q < pipeline.slices_of(m); ++q) {
-        add_unit(input, plan, p, m, q, parts);
+        add_unit(input, plan, costed.costs, p, m, q, parts);
       }
     }
   }
@@ -117,8 +116,8 @@ Parts time_parts(const StrategyInput& input, const IterationPlan& plan,
   return parts;
 }
 
-IterationResult evaluate_pipelined(const IterationPlan& plan, const StrategyInput& input) {
-  const PipelinedPlan& pipelined = *plan.pipelined;
+IterationResult evaluate_pipelined(const IterationPlan& plan, const PipelinedPlan& pipelined,
+                                   const StrategyInput& input) {
   IterationResult result;
   result.strategy = plan.strategy;
   result.tokens = plan.formation.tokens();
@@ -149,7 +148,7 @@ IterationResult evaluate_pipelined(const IterationPlan& plan, const StrategyInpu
     return result;
   }
   result.time = evaluation.makespan;
-  result.parts = time_parts(input, plan, evaluation);
+  result.parts = time_parts(input, plan, pipelined.pipeline, evaluation);
   Time idle = 0;
   for (int which = static_cast<int>(TimePart::kImbalance); which < kTimePartCount; ++which) {
     idle += result.parts[static_cast<std::size_t>(which)];
@@ -164,7 +163,8 @@ IterationResult evaluate_pipelined(const IterationPlan& plan, const StrategyInpu
 }  // namespace
 
 IterationResult evaluate_iteration(const IterationPlan& plan, const StrategyInput& input) {
-  return plan.pipelined ? evaluate_pipelined(plan, input) : evaluate_rounds(plan, input);
+  return plan.pipelined ? evaluate_pipelined(plan, *plan.pipelined, input)
+                        : evaluate_rounds(plan, input);
 }
 
 }  // namespace stagecraft::elastic

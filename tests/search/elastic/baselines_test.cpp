@@ -79,11 +79,16 @@ TEST_CASE("lists of units and the engine agree on times and memory") {
 TEST_CASE("static checkpointing recomputes as few layers as fit") {
   const SequenceLayout layout = stages_of(4, 8);
   const data::GlobalBatch batch = skewed_batch(5, 40, 16'384);
-  for (const double contexts : {1.2, 1.6, 2.0, 3.0, 5.0}) {
+  int recomputing = 0;
+  int misfits = 0;
+  for (const double contexts : {0.9, 1.2, 1.6, 2.0, 3.0, 5.0}) {
     const SequenceProfile profile = profile_with_room(layout, contexts * 16'384);
     Candidate candidate = packed(batch, profile, layout, 16'384, 1);
     const StageLists plain = candidate.lists;
-    if (checkpoint_statically(candidate, plain)) {
+    if (const auto misfit = checkpoint_statically(candidate, plain)) {
+      ++misfits;
+      CHECK(misfit->need > misfit->capacity);
+      CHECK(misfit->capacity == profile.capacity);
       continue;
     }
     CHECK(lists_fit(candidate.table, candidate.lists, candidate.layers));
@@ -92,10 +97,13 @@ TEST_CASE("static checkpointing recomputes as few layers as fit") {
       CHECK(one == layers);  // 32 layers on 4 stages: all stages have as many
     }
     if (layers > 0) {
+      ++recomputing;
       std::vector<std::int32_t> fewer(candidate.layers.size(), layers - 1);
       CHECK_FALSE(lists_fit(candidate.table, with_recompute(candidate.table, plain, fewer), fewer));
     }
   }
+  CHECK(recomputing >= 2);
+  CHECK(misfits >= 1);
 }
 
 TEST_CASE("spare memory takes recomputation back without harm") {

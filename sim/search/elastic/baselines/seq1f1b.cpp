@@ -50,7 +50,7 @@ Result<IterationPlan> plan(const StrategyInput& input) {
   }
   Sweep sweep(input);
   std::int64_t last = 0;
-  for (const std::int64_t n : sweep_of(*slicing == 0 ? 0 : *slices, {1, 2, 4, 8, 16})) {
+  for (const std::int64_t n : sweep_of(*slices, {1, 2, 4, 8, 16})) {
     if (*slicing == 0) {
       const data::Tokens size = *chunk > 0 ? *chunk : (*tokens + n - 1) / n;
       if (size != last) {

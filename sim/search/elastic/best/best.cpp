@@ -20,11 +20,14 @@
 namespace stagecraft::elastic {
 namespace {
 
-constexpr std::int64_t kEvaluations = 12'000;
+constexpr std::int64_t kEvaluations = 8000;
 constexpr std::int64_t kMostEvaluations = 100'000'000;
 constexpr std::int64_t kOpsPerEvaluation = 250;  // by which the default shrinks for large batches
 constexpr std::int64_t kPolishShare = 8;         // of evaluations: order search is so much faster
-constexpr std::size_t kImproved = 3;             // shapes and candidates that are looked at closely
+constexpr std::size_t kPolished = 3;             // candidates
+constexpr std::int64_t kFewestShapes = 3;        // for local search
+constexpr std::int64_t kMostShapes = 12;
+constexpr std::int64_t kEvaluationsPerShape = 600;
 
 using Info = const StrategyInfo& (*)();
 constexpr std::array<Info, 7> kOthers = {elastic_info,  one_f_one_b_info, seq1f1b_info,
@@ -57,7 +60,7 @@ class Pool {
         std::upper_bound(all_.begin(), all_.end(), candidate.time,
                          [](Time time, const Candidate& other) { return time < other.time; });
     all_.insert(place, std::move(candidate));
-    all_.resize(std::min(all_.size(), kImproved));
+    all_.resize(std::min(all_.size(), kPolished));
   }
   [[nodiscard]] Time best() const { return all_.empty() ? kNever : all_.front().time; }
   [[nodiscard]] std::vector<Candidate>& all() { return all_; }
@@ -91,9 +94,11 @@ void take_others(Sweep& sweep, Pool& pool, std::vector<Shape>& shapes) {
 class Budget {
  public:
   Budget(std::int64_t evaluations, bool given)
-      : left_(given ? std::numeric_limits<std::int64_t>::max() : evaluations * kOpsPerEvaluation) {}
+      : left_(given ? std::numeric_limits<std::int64_t>::max() : evaluations * kOpsPerEvaluation),
+        half_(given ? 0 : left_ / 2) {}
 
-  [[nodiscard]] bool left() const { return left_ > 0; }
+  /// Whether plain decisions may go on; the other half is for those that are looked at closely.
+  [[nodiscard]] bool half_left() const { return left_ > half_; }
   void spend(const UnitTable& table, std::int64_t evaluations) {
     left_ -= evaluations * ops(table);
   }
@@ -107,7 +112,7 @@ class Budget {
   [[nodiscard]] static std::int64_t ops(const UnitTable& table) {
     return 2 * std::int64_t{table.units} * table.stages;
   }
-  std::int64_t left_;
+  std::int64_t left_, half_;
 };
 
 struct Start {
@@ -119,7 +124,7 @@ struct Start {
 std::vector<Start> first_decisions(const std::vector<Shape>& shapes, Pool& pool, Judge& judge,
                                    Budget& budget) {
   std::vector<Start> starts;
-  for (std::size_t i = 0; i < shapes.size() && budget.left(); ++i) {
+  for (std::size_t i = 0; i < shapes.size() && budget.half_left(); ++i) {
     if (shapes[i].bound >= pool.best()) {
       continue;
     }
@@ -136,7 +141,20 @@ std::vector<Start> first_decisions(const std::vector<Shape>& shapes, Pool& pool,
   std::stable_sort(starts.begin(), starts.end(), [](const Start& a, const Start& b) {
     return a.decision.time < b.decision.time;
   });
-  starts.resize(std::min(starts.size(), kImproved));
+  // Thresholds that change nothing make the same shape.
+  starts.erase(std::unique(starts.begin(), starts.end(),
+                           [](const Start& a, const Start& b) {
+                             return a.decision.time == b.decision.time;
+                           }),
+               starts.end());
+  // As many as the rest of the budget can look at closely.
+  const auto most =
+      starts.empty() ? 0
+                     : std::clamp<std::int64_t>(
+                           budget.allow(shapes[starts.front().shape].table, kMostEvaluations, 2) /
+                               kEvaluationsPerShape,
+                           kFewestShapes, kMostShapes);
+  starts.resize(std::min(starts.size(), static_cast<std::size_t>(most)));
   return starts;
 }
 
@@ -156,7 +174,7 @@ Result<IterationPlan> plan(const StrategyInput& input) {
   Judge judge;
   Budget budget(*evaluations, input.options.contains("evaluations"));
   std::vector<Start> starts = first_decisions(shapes, pool, judge, budget);
-  const std::int64_t share = 2 * static_cast<std::int64_t>(kImproved);
+  std::int64_t share = 2 * static_cast<std::int64_t>(std::max<std::size_t>(starts.size(), 1));
   for (std::size_t i = 0; i < starts.size(); ++i) {
     const Shape& shape = shapes[starts[i].shape];
     if (shape.bound < pool.best()) {
@@ -165,6 +183,7 @@ Result<IterationPlan> plan(const StrategyInput& input) {
           shape, improve(shape, std::move(starts[i].decision), allowed, i + 1, judge), judge));
     }
   }
+  share = 2 * static_cast<std::int64_t>(kPolished);
   for (Candidate& candidate : pool.all()) {
     polish(input, kPolishShare * budget.allow(candidate.table, *evaluations / share, share),
            candidate);
@@ -180,7 +199,7 @@ Result<IterationPlan> plan(const StrategyInput& input) {
 constexpr std::array kOptions = {
     OptionSpec{.name = "evaluations",
                .unit = "",
-               .default_value = "12000",
+               .default_value = "8000",
                .range = "0 to 100000000",
                .help = "orders that local search replays; fewer by default where units are many"},
 };

@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::array kRules = {UnitRule{0, 0}, UnitRule{UnitRule::kNoLimit, 0},
                                UnitRule{UnitRule::kNoLimit, 8}, UnitRule{2, 4}};
-constexpr Time kCloseEnough = 2000;  // one part in so many of the bound
+constexpr std::int32_t kFewUnits = 16;  // so few may all be tried
+constexpr Time kCloseEnough = 2000;     // one part in so many of the bound
 
 std::int32_t most_layers_of(const UnitTable& table) {
   return *std::max_element(table.layers.begin(), table.layers.end());
@@ -133,16 +134,20 @@ Decision first_decision(const Shape& shape, Judge& judge) {
   Decision trial;
   trial.order.resize(static_cast<std::size_t>(shape.table.microbatches()));
   std::iota(trial.order.begin(), trial.order.end(), 0);
+  bool ample = true;  // the window of 1F1B fits with nothing recomputed
   for (std::vector<std::int32_t>& layers : plain_layers(shape)) {
     trial.layers = std::move(layers);
     for (const UnitRule& rule : kRules) {
       trial.rule = rule;
       trial.time = judge.time(shape, trial);
+      if (rule == kRules.front()) {
+        ample = ample && trial.time != kNever && !judge.short_of_memory();
+      }
       if (trial.time < best.time) {
         best = trial;
       }
     }
-    if (best.time != kNever && best.time - shape.bound <= shape.bound / kCloseEnough) {
+    if (ample || (best.time != kNever && best.time - shape.bound <= shape.bound / kCloseEnough)) {
       break;
     }
   }

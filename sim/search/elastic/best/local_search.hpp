@@ -26,6 +26,7 @@ class Judge {
   // Of the last decision that did.
   [[nodiscard]] const StageLists& lists() const { return lists_; }
   [[nodiscard]] const std::vector<std::int32_t>& layers() const { return layers_; }
+  [[nodiscard]] bool short_of_memory() const { return scheduler_.short_of_memory(); }
   [[nodiscard]] std::int32_t judged() const { return judged_; }
 
  private:

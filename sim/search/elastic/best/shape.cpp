@@ -8,6 +8,11 @@
 #include "search/elastic/elastic_plan.hpp"
 
 namespace stagecraft::elastic {
+namespace {
+
+constexpr std::int32_t kMostWideSlices = 12;  // K that are tried with thresholds above 1
+
+}  // namespace
 
 Time order_bound(const UnitTable& table) {
   std::vector<Time> way(static_cast<std::size_t>(table.units), 0);  // of each unit, to the stage
@@ -47,6 +52,9 @@ std::vector<Shape> make_shapes(Sweep& sweep) {
   for (const double threshold : {1.0, 1.5, 2.0, 3.0}) {
     choice.token_threshold = threshold;
     for (const std::int32_t k : slice_numbers(input)) {
+      if (threshold > 1.0 && k > kMostWideSlices) {
+        break;
+      }
       choice.slices = k;
       if (auto chunks = elastic_chunks(sweep, choice)) {
         shapes.push_back(

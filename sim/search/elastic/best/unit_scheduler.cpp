@@ -95,7 +95,7 @@ bool UnitScheduler::admits(const UnitTable& table, std::span<const std::int32_t>
 
 UnitScheduler::Ready UnitScheduler::ready(const UnitTable& table,
                                           std::span<const std::int32_t> layers,
-                                          std::int32_t stage) const {
+                                          std::int32_t stage) {
   const Stage& state = stages_[index(stage)];
   Ready result;
   if (state.backwards < table.units) {
@@ -113,11 +113,18 @@ UnitScheduler::Ready UnitScheduler::ready(const UnitTable& table,
   }
   if (state.forwards < table.units && state.forwards - state.backwards < state.most) {
     const std::int32_t unit = forward_order_[index(state.forwards)];
-    if (admits(table, layers, stage)) {
-      if (stage == 0) {
-        result.forward = state.free;
-      } else if (const Time above = forward_end_[table.at(stage - 1, unit)]; above != kNever) {
-        result.forward = std::max(state.free, above + table.latency[table.at(stage - 1, unit)]);
+    Time arrival = state.free;
+    if (stage > 0) {
+      const Time above = forward_end_[table.at(stage - 1, unit)];
+      arrival = above == kNever
+                    ? kNever
+                    : std::max(arrival, above + table.latency[table.at(stage - 1, unit)]);
+    }
+    if (arrival != kNever) {
+      if (admits(table, layers, stage)) {
+        result.forward = arrival;
+      } else {
+        short_of_memory_ = true;
       }
     }
   }
@@ -154,6 +161,7 @@ bool UnitScheduler::run(const UnitTable& table, std::span<const std::int32_t> or
     return false;
   }
   lay_out(table, order, layers, rule);
+  short_of_memory_ = false;
   ready_.resize(index(table.stages));
   for (std::int32_t p = 0; p < table.stages; ++p) {
     ready_[index(p)] = ready(table, layers, p);

@@ -31,6 +31,8 @@ class UnitScheduler {
 
   /// Of the last complete run, with R right before the backward of units that have one.
   [[nodiscard]] const StageLists& lists() const { return lists_; }
+  /// True if a forward that had arrived did not fit at once in the last run.
+  [[nodiscard]] bool short_of_memory() const { return short_of_memory_; }
 
  private:
   struct Stage {
@@ -51,8 +53,7 @@ class UnitScheduler {
   [[nodiscard]] bool fits_alone(const UnitTable& table, std::span<const std::int32_t> layers) const;
   [[nodiscard]] bool admits(const UnitTable& table, std::span<const std::int32_t> layers,
                             std::int32_t stage) const;
-  [[nodiscard]] Ready ready(const UnitTable& table, std::span<const std::int32_t> layers,
-                            std::int32_t stage) const;
+  Ready ready(const UnitTable& table, std::span<const std::int32_t> layers, std::int32_t stage);
   void place(const UnitTable& table, std::span<const std::int32_t> layers, std::int32_t stage,
              bool backward, Time start);
 
@@ -62,6 +63,7 @@ class UnitScheduler {
   std::vector<Stage> stages_;
   std::vector<Ready> ready_;  // [stages]
   StageLists lists_;
+  bool short_of_memory_ = false;
 };
 
 }  // namespace stagecraft::elastic
