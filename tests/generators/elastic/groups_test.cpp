@@ -56,12 +56,11 @@ Split by_trying(const CheckpointProblem& problem, std::span<const Time> delta) {
     }
   }
   Split best;
-  REQUIRE(count > 0);
-  for (std::uint32_t cuts = 0; cuts < (1U << (count - 1)); ++cuts) {
+  for (std::uint32_t cuts = 0; cuts < (1U << count); cuts += 2) {
     Split split{true, 0};
     std::size_t begin = 0;
     for (std::size_t end = 1; end <= count; ++end) {
-      if (end == count || ((cuts >> (end - 1U)) & 1U) != 0) {
+      if (end == count || ((cuts >> end) & 1U) != 0) {
         split.feasible = split.feasible && group[begin][end].feasible;
         split.cost += group[begin][end].cost;
         begin = end;
