@@ -54,6 +54,7 @@ CheckpointProblem make_problem(Random& random, std::int32_t stages, std::int32_t
 void checkpoints(benchmark::State& state) {
   Random random(7);
   std::vector<CheckpointProblem> problems;
+  problems.reserve(16);
   for (int i = 0; i < 16; ++i) {
     problems.push_back(make_problem(random, static_cast<std::int32_t>(state.range(0)),
                                     static_cast<std::int32_t>(state.range(1)),

@@ -9,10 +9,6 @@
 namespace stagecraft::elastic {
 namespace {
 
-struct Holder {
-  std::size_t row;  // of this stage's shortages
-};
-
 /// One stage: `layers` [units] goes down, the dearest units first.
 void trim_stage(const CheckpointProblem& problem, const UnitOrder& order, std::int32_t stage,
                 std::span<const Shortage> rows, std::span<const std::int32_t> by_time,
@@ -23,12 +19,13 @@ void trim_stage(const CheckpointProblem& problem, const UnitOrder& order, std::i
   const auto warmup =
       static_cast<std::int32_t>(elastic_warmup(problem.stages, stage, order.most_slices, n));
   std::vector<Bytes> spare;
-  std::vector<std::vector<Holder>> holders(static_cast<std::size_t>(n));
+  // Of every unit: the rows that count its saving.
+  std::vector<std::vector<std::size_t>> holders(static_cast<std::size_t>(n));
   for (const Shortage& row : rows) {
     Bytes saved = 0;
     visit_others(order, warmup, row.backward, [&](std::int32_t k) {
       saved += layers[static_cast<std::size_t>(k)] * saving[k];
-      holders[static_cast<std::size_t>(k)].push_back({spare.size()});
+      holders[static_cast<std::size_t>(k)].push_back(spare.size());
     });
     spare.push_back(saved - row.need);
   }
@@ -39,13 +36,13 @@ void trim_stage(const CheckpointProblem& problem, const UnitOrder& order, std::i
       continue;
     }
     Bytes down = count;
-    for (const Holder& holder : holders[static_cast<std::size_t>(k)]) {
-      down = std::min(down, spare[holder.row] / saving[k]);
+    for (const std::size_t row : holders[static_cast<std::size_t>(k)]) {
+      down = std::min(down, spare[row] / saving[k]);
     }
     down = std::max<Bytes>(down, 0);
     count -= static_cast<std::int32_t>(down);
-    for (const Holder& holder : holders[static_cast<std::size_t>(k)]) {
-      spare[holder.row] -= down * saving[k];
+    for (const std::size_t row : holders[static_cast<std::size_t>(k)]) {
+      spare[row] -= down * saving[k];
     }
   }
 }

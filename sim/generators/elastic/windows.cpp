@@ -9,9 +9,7 @@
 namespace stagecraft::elastic {
 namespace {
 
-std::size_t cell(const CheckpointProblem& problem, std::int32_t units, std::int32_t stage,
-                 std::int32_t unit) {
-  (void)problem;
+std::size_t cell(std::int32_t units, std::int32_t stage, std::int32_t unit) {
   return static_cast<std::size_t>(stage) * static_cast<std::size_t>(units) +
          static_cast<std::size_t>(unit);
 }
@@ -76,12 +74,12 @@ std::vector<Shortage> shortages(const CheckpointProblem& problem, const UnitOrde
     std::int32_t forwards = 0;
     for (std::int32_t b = 0; b < n; ++b) {
       for (const std::int32_t end = warmup < n - b ? warmup + b : n; forwards < end; ++forwards) {
-        held += problem.memory[cell(problem, n, stage, forwards)];
+        held += problem.memory[cell(n, stage, forwards)];
       }
       if (held > room) {
         rows.push_back({stage, b, held - room});
       }
-      held -= problem.memory[cell(problem, n, stage, order.mirror[static_cast<std::size_t>(b)])];
+      held -= problem.memory[cell(n, stage, order.mirror[static_cast<std::size_t>(b)])];
     }
   }
   return rows;
@@ -95,7 +93,7 @@ bool fits_with_everything_recomputed(const CheckpointProblem& problem, const Uni
         static_cast<std::int32_t>(elastic_warmup(problem.stages, row.stage, order.most_slices, n));
     Bytes saved = 0;
     visit_others(order, warmup, row.backward, [&](std::int32_t k) {
-      saved += layer_limit(problem, row.stage, k) * problem.saving[cell(problem, n, row.stage, k)];
+      saved += layer_limit(problem, row.stage, k) * problem.saving[cell(n, row.stage, k)];
     });
     return saved >= row.need;
   });
@@ -112,21 +110,21 @@ std::vector<Bytes> checkpoint_peaks(const CheckpointProblem& problem,
     Bytes held = 0;
     Bytes peak = 0;
     const auto freed = [&](std::int32_t unit) {
-      const std::size_t at = cell(problem, n, stage, unit);
+      const std::size_t at = cell(n, stage, unit);
       return layers[at] * problem.saving[at];
     };
     one_forward_one_backward(
         elastic_warmup(problem.stages, stage, order.most_slices, n) - 1, n,
         [&](std::int64_t k) {
           const auto unit = static_cast<std::int32_t>(k);
-          held += problem.memory[cell(problem, n, stage, unit)] - freed(unit);
+          held += problem.memory[cell(n, stage, unit)] - freed(unit);
           peak = std::max(peak, held);
         },
         [&](std::int64_t b) {
           const std::int32_t unit = order.mirror[static_cast<std::size_t>(b)];
           held += freed(unit);
           peak = std::max(peak, held);
-          held -= problem.memory[cell(problem, n, stage, unit)];
+          held -= problem.memory[cell(n, stage, unit)];
         });
     peaks.push_back(peak);
   }

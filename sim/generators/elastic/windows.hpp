@@ -56,8 +56,8 @@ void visit_others(const UnitOrder& order, std::int32_t warmup, std::int32_t back
   }
 }
 
-/// One row per (stage, backward) that does not fit with nothing recomputed: the savings of
-/// `columns` must reach `need` bytes.
+/// One per window that does not fit with nothing recomputed: the savings of its units, without the
+/// one whose backward begins, must reach `need` bytes. By stage, then by backward.
 struct Shortage {
   std::int32_t stage = 0;
   std::int32_t backward = 0;
@@ -66,7 +66,7 @@ struct Shortage {
 [[nodiscard]] std::vector<Shortage> shortages(const CheckpointProblem& problem,
                                               const UnitOrder& order);
 
-/// The first shortage that recomputing everything leaves, by micro-batch; -1: it fits.
+/// `rows`: the problem's shortages.
 [[nodiscard]] bool fits_with_everything_recomputed(const CheckpointProblem& problem,
                                                    const UnitOrder& order,
                                                    const std::vector<Shortage>& rows);

@@ -69,8 +69,9 @@ search::MilpModel walked_model(const CheckpointProblem& problem) {
     std::int32_t backwards = 0;
     for (const Op& op : schedule.device_ops(stage)) {
       if (op.kind == OpKind::kBackward) {
-        backward_of[static_cast<std::size_t>(first[static_cast<std::size_t>(op.unit.microbatch)] +
-                                             op.unit.slice)] = backwards++;
+        const std::int32_t unit =
+            first[static_cast<std::size_t>(op.unit.microbatch)] + op.unit.slice;
+        backward_of[static_cast<std::size_t>(unit)] = backwards++;
       }
     }
     for (const Op& op : schedule.device_ops(stage)) {

@@ -56,11 +56,11 @@ Split by_trying(const CheckpointProblem& problem, std::span<const Time> delta) {
     }
   }
   Split best;
-  for (std::uint32_t cuts = 0; cuts < (1U << (count - 1)); ++cuts) {
+  for (std::uint32_t cuts = 0; cuts < (1U << count); cuts += 2) {
     Split split{true, 0};
     std::size_t begin = 0;
     for (std::size_t end = 1; end <= count; ++end) {
-      if (end == count || ((cuts >> (end - 1)) & 1U) != 0) {
+      if (end == count || ((cuts >> end) & 1U) != 0) {
         split.feasible = split.feasible && group[begin][end].feasible;
         split.cost += group[begin][end].cost;
         begin = end;
@@ -99,9 +99,9 @@ TEST_SUITE("generators") {
     int several = 0, infeasible = 0;
     for (int round = 0; round < 200; ++round) {
       const CheckpointProblem problem = random_groups_problem(random, round);
-      std::vector<Time> delta;
-      for (std::size_t m = 0; m < problem.slices.size(); ++m) {
-        delta.push_back(random.uniform(0, 6000));
+      std::vector<Time> delta(problem.slices.size());
+      for (Time& time : delta) {
+        time = random.uniform(0, 6000);
       }
       const Split best = by_trying(problem, delta);
       const GroupPlan plan = plan_groups(problem, delta);
@@ -195,7 +195,7 @@ TEST_SUITE("generators") {
     for (Bytes& room : problem.room) {
       room = room * 95 / 100;
     }
-    const std::vector<Time> delta(problem.slices.size(), 3 * 3 * 8 * 600);
+    const std::vector<Time> delta(problem.slices.size(), Time{3} * 3 * 8 * 600);
     const GroupPlan plan = plan_groups(problem, delta, {.gap = 0.02, .nodes = 100});
     REQUIRE(plan.feasible);
     CHECK(plan.cost > 0);

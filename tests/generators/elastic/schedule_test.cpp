@@ -128,9 +128,9 @@ Schedule following_window(const Pipeline& pipeline, const Groups& groups) {
     std::vector<Op>& list = lists.emplace_back();
     std::size_t next = 0;
     for (std::size_t b = 0; b < backwards.size(); ++b) {
-      const auto window = static_cast<std::size_t>(
-          pipeline.stages - stage - 1 + pipeline.slices_of(backwards[b].unit.microbatch));
-      while (next < forwards.size() && next < b + window) {
+      const std::int32_t window =
+          pipeline.stages - stage - 1 + pipeline.slices_of(backwards[b].unit.microbatch);
+      while (next < forwards.size() && next < b + static_cast<std::size_t>(window)) {
         list.push_back(forwards[next++]);
       }
       list.push_back(backwards[b]);
