@@ -36,11 +36,11 @@ std::vector<Piece> whole_sequences(const MicroBatch& microbatch) {
 
 }  // namespace
 
-Result<std::vector<Line>> lay_out(const Formation& packed) {
+Result<std::vector<Row>> lay_out(const Formation& packed) {
   if (packed.microbatches.empty()) {
     return bad_input("a formation without micro-batches cannot be cut into slices");
   }
-  std::vector<Line> lines;
+  std::vector<Row> lines;
   lines.reserve(packed.microbatches.size());
   for (const MicroBatch& microbatch : packed.microbatches) {
     std::vector<Piece> sequences = whole_sequences(microbatch);
@@ -52,7 +52,7 @@ Result<std::vector<Line>> lay_out(const Formation& packed) {
     }
     std::stable_sort(sequences.begin(), sequences.end(),
                      [](const Piece& a, const Piece& b) { return a.tokens > b.tokens; });
-    Line line;
+    Row line;
     line.starts.push_back(0);
     for (const Piece& piece : sequences) {
       line.sequences.push_back(piece.sequence);
@@ -63,7 +63,7 @@ Result<std::vector<Line>> lay_out(const Formation& packed) {
   return lines;
 }
 
-LineCosts::LineCosts(const Line& line, const TokenCosts& costs) : line_(line), costs_(costs) {
+RowCosts::RowCosts(const Row& line, const TokenCosts& costs) : line_(line), costs_(costs) {
   starts_.reserve(line.starts.size());
   starts_.push_back(0);
   for (std::size_t i = 0; i + 1 < line.starts.size(); ++i) {
@@ -71,19 +71,19 @@ LineCosts::LineCosts(const Line& line, const TokenCosts& costs) : line_(line), c
   }
 }
 
-double LineCosts::before(Tokens position) const {
+double RowCosts::before(Tokens position) const {
   const auto next = std::upper_bound(line_.starts.begin(), line_.starts.end(), position);
   const auto at = static_cast<std::size_t>(next - line_.starts.begin()) - 1;
   return starts_[at] + costs_.of(0, position - line_.starts[at]);
 }
 
-double LineCosts::position(double cost) const {
+double RowCosts::position(double cost) const {
   const auto next = std::upper_bound(starts_.begin(), starts_.end(), std::max(cost, 0.0));
   const auto at = static_cast<std::size_t>(next - starts_.begin()) - 1;
   return static_cast<double>(line_.starts[at]) + position_of_cost(cost - starts_[at], costs_);
 }
 
-MicroBatch cut(const Line& line, std::span<const Tokens> ends) {
+MicroBatch cut(const Row& line, std::span<const Tokens> ends) {
   STAGECRAFT_CHECK(!ends.empty() && ends.back() == line.tokens(), "slices end with their line");
   MicroBatch microbatch;
   microbatch.slices.reserve(ends.size());

@@ -12,7 +12,7 @@
 namespace stagecraft::data {
 
 /// Sequence i takes positions [starts[i], starts[i + 1]).
-struct Line {
+struct Row {
   std::vector<std::int32_t> sequences;  ///< longest first, the lower index first among equals
   std::vector<Tokens> starts;           ///< one more than sequences
 
@@ -22,12 +22,12 @@ struct Line {
 /// A line per micro-batch. Slices that the micro-batches may have are forgotten, and so is padding:
 /// end to end nothing needs it. Fails (bad input) on no micro-batches, and on a micro-batch that
 /// does not hold whole sequences.
-[[nodiscard]] Result<std::vector<Line>> lay_out(const Formation& packed);
+[[nodiscard]] Result<std::vector<Row>> lay_out(const Formation& packed);
 
 /// What the tokens of a line cost.
-class LineCosts {
+class RowCosts {
  public:
-  LineCosts(const Line& line, const TokenCosts& costs);
+  RowCosts(const Row& line, const TokenCosts& costs);
 
   /// Cost of the tokens before `position`.
   [[nodiscard]] double before(Tokens position) const;
@@ -36,12 +36,12 @@ class LineCosts {
   [[nodiscard]] double position(double cost) const;
 
  private:
-  const Line& line_;
+  const Row& line_;
   TokenCosts costs_;
   std::vector<double> starts_;  ///< before each sequence, and at the end
 };
 
 /// The slices that end at `ends`, ascending, the last of them the end of the line.
-[[nodiscard]] MicroBatch cut(const Line& line, std::span<const Tokens> ends);
+[[nodiscard]] MicroBatch cut(const Row& line, std::span<const Tokens> ends);
 
 }  // namespace stagecraft::data

@@ -27,7 +27,7 @@ std::vector<Tokens> equal_token_ends(Tokens tokens, std::int64_t slices, Tokens 
 
 /// As equal_cost_slices does for one sequence: from the last slice to the first, each a share of
 /// the cost rounded down to a multiple, and the first takes what is left.
-Result<std::vector<Tokens>> equal_cost_ends(const Line& line, std::int64_t slices,
+Result<std::vector<Tokens>> equal_cost_ends(const Row& line, std::int64_t slices,
                                             const TokenCosts& costs, Tokens multiple) {
   std::vector<Tokens> ends(static_cast<std::size_t>(slices));
   if (line.sequences.size() == 1) {
@@ -41,7 +41,7 @@ Result<std::vector<Tokens>> equal_cost_ends(const Line& line, std::int64_t slice
                    [&](Tokens length) { return end += length; });
     return ends;
   }
-  const LineCosts line_costs(line, costs);
+  const RowCosts line_costs(line, costs);
   const double share = line_costs.total() / static_cast<double>(slices);
   Tokens end = line.tokens();
   for (std::int64_t slice = slices - 1; slice > 0; --slice) {
@@ -80,7 +80,7 @@ Result<Formation> slice_evenly(const Formation& packed, std::int32_t slices, Sli
   }
   Formation formation{rule == SliceRule::kEqualCost ? "equal-cost" : "equal-tokens", {}};
   formation.microbatches.reserve(lines->size());
-  for (const Line& line : *lines) {
+  for (const Row& line : *lines) {
     const std::int64_t count = std::clamp<std::int64_t>(line.tokens() / multiple, 1, slices);
     if (rule == SliceRule::kEqualTokens || count == 1) {
       formation.microbatches.push_back(cut(line, equal_token_ends(line.tokens(), count, multiple)));
@@ -105,7 +105,7 @@ Result<Formation> slice_by_tokens(const Formation& packed, Tokens tokens) {
   }
   Formation formation{"fixed-tokens", {}};
   formation.microbatches.reserve(lines->size());
-  for (const Line& line : *lines) {
+  for (const Row& line : *lines) {
     const std::int64_t count = (line.tokens() - 1) / tokens + 1;
     if (count > kMostSlices) {
       return bad_input(

@@ -57,8 +57,8 @@ std::vector<std::size_t> latest_cuts(const std::vector<double>& before, double m
   return cuts;
 }
 
-MicroBatch best_slices(const Line& line, const TeraPipeOptions& options) {
-  const LineCosts costs(line, options.costs);
+MicroBatch best_slices(const Row& line, const TeraPipeOptions& options) {
+  const RowCosts costs(line, options.costs);
   std::vector<double> before;
   for (Tokens at = 0; at < line.tokens(); at += options.step) {
     before.push_back(costs.before(at));
@@ -108,7 +108,7 @@ Result<Formation> terapipe_slices(const Formation& packed, const TeraPipeOptions
   }
   Formation formation{"terapipe", {}};
   formation.microbatches.reserve(lines->size());
-  for (const Line& line : *lines) {
+  for (const Row& line : *lines) {
     if (line.tokens() / options.step >= kMostSteps) {
       return bad_input(
           fmt::format("a step of {} tokens is too fine for micro-batch {} of {} tokens",
