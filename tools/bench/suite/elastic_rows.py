@@ -71,10 +71,14 @@ def slimpipe(run, _arguments):
 def diagonal(_run, arguments):
     """The reduction to one variable per diagonal, on random instances."""
     program = pathlib.Path(arguments.program).parent / "stagecraft_diagonal_check"
-    print("\n## One checkpointing variable per diagonal against one per stage and unit\n", flush=True)
-    done = subprocess.run([str(program), "--instances", str(arguments.instances)], check=False)
+    count = str(arguments.instances)
+    done = subprocess.run([str(program), "1", count, count], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        sys.exit(f"{program} failed with exit status {done.returncode}")
+        sys.exit(f"{program} failed with exit status {done.returncode}:\n{done.stderr}")
+    lines = [line.split(",") for line in done.stdout.splitlines()]
+    tables = [line for line in lines if len(line) == len(lines[0])]
+    runner.table("One checkpointing variable per diagonal against one per stage and unit: random pipelines", tables[0],
+                 tables[1:], ["\n".join(",".join(line) for line in lines if len(line) != len(lines[0]))])
 
 
 def million(_run, arguments):
