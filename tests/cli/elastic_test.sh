@@ -72,7 +72,7 @@ compare() {
   check "a table" has "$out" "flexsp"
   check "all strategies, three iterations" json 'len(r["results"]) == 3 and all(len(one["iterations"]) == 3
     for one in r["results"])' result.json
-  check "winners by length" json 'len(r["regimes"]) == 4 and all("winner" in one for one in r["regimes"])' result.json
+  check "winners by length" json 'len(r["regimes"]) >= 3 and all("winner" in one for one in r["regimes"])' result.json
   cp result.json first.json
   run 0 compare "$scenario" "${small[@]}" --schedules elastic,1f1b,flexsp --json result.json --threads 1
   check "the same on one thread" python3 - first.json result.json <<'PYTHON'
@@ -112,7 +112,7 @@ wrong() {
   run 0 simulate mine.yaml --set training.global_batch=3 data.skip_malformed=true
   check "skipped on request" has "$err" "1 malformed line was skipped"
   run 2 simulate mine.yaml --set data.skip_malformed=true data.epochs=1
-  check "too little data" has "$err" "training.global_batch"
+  check "too little data" has "$err" "do not fill a global batch of 512"
   run 2 execute "$scenario" --backend host --set schedule=flexsp
   check "no explicit costs without a pipeline" has "$err" "has no pipeline"
 }
