@@ -28,6 +28,10 @@ void Simulator::deliver(OpIndex producer, TaskSuccessors::Edge edge) {
     if (options_.transfers) {
       transfers_.push_back({producer, edge.consumer, from, to, now, now + latency, bytes});
     }
+    if (latency > 0 && !pools_.empty()) {
+      // It is under way, even to an op that waits for more: nobody overtakes in a line for memory.
+      queue_.push(now + latency, EventClass::kTransferEnd, edge.consumer);
+    }
     arrive(edge.consumer, producer, now + latency);
     return;
   }
@@ -94,6 +98,9 @@ void Simulator::end_flow(FlowId flow) {
 }
 
 void Simulator::end_transfer(std::uint32_t number) {
+  if (mode_ == Communication::kLatency) {
+    return;  // arrive() knew the time
+  }
   Transfer& transfer = transfers_[number];
   transfer.end = queue_.now();
   arrive(transfer.consumer, transfer.producer, queue_.now());

@@ -19,8 +19,9 @@
 //
 // Memory policy `wait`: an op whose memory does not fit waits in its device's pool, first come
 // first served: nobody overtakes a waiting op, so that many small ops cannot starve a large one.
-// Only if nothing else is under way any more may the first op in the queue that fits go ahead of
-// those before it, since a release can then come from nowhere else.
+// Only if nothing else is under way any more, no op and no transfer (not even one to an op that
+// waits for more than its data), may the first op in the queue that fits go ahead of those before
+// it, since a release can then come from nowhere else.
 #pragma once
 
 #include <cstdint>

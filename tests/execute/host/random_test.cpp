@@ -97,6 +97,25 @@ TEST_CASE("random schedules under the virtual clock take the times of the engine
   }
 }
 
+// Who overtakes whom in a line for memory depends on all that is under way.
+TEST_CASE("random schedules that wait for memory take the times of the engine") {
+  Random random(303);
+  for (int i = 0; i < kSchedules; ++i) {
+    const Pipeline pipeline = test::random_pipeline(random);
+    const Schedule schedule = test::random_schedule(random, pipeline);
+    CostTable costs = random_situation(random, pipeline);
+    costs.communication = Communication::kLatency;
+    costs.memory.policy = MemoryPolicy::kWait;
+    costs.memory.capacity.clear();
+    for (std::int32_t device = 0; device < pipeline.devices; ++device) {
+      costs.memory.capacity.push_back(costs.memory.resident_of(device) + random.uniform(10, 60));
+    }
+    const TaskGraph graph = build_task_graph(schedule, costs, random_iterations(random)).value();
+    CAPTURE(i);
+    REQUIRE(test::differs_from_engine(schedule, graph, costs) == "");
+  }
+}
+
 TEST_CASE("random schedules under the real clock run in order to their end") {
   Random random(302);
   test::RandomShape shape;

@@ -242,7 +242,6 @@ TEST_CASE("replicas that wait for one another's gradients in a circle are refuse
 }
 
 TEST_CASE("blocks of one size take the predicted memory, mixed ones little more") {
-  Random random(92);
   double sum = 0.0;
   int count = 0;
   for_each_schedule(
@@ -253,11 +252,14 @@ TEST_CASE("blocks of one size take the predicted memory, mixed ones little more"
         CAPTURE(info.name);
         CAPTURE(schedule.pipeline.devices);
         CAPTURE(schedule.pipeline.sliced());
+        // How well mixed blocks fit is a matter of their sizes, so that a bound holds for one draw
+        // of them: the same for every schedule, whichever others there are.
+        Random random(92);
         const StageModel same = model_of(schedule.pipeline, random, true);
         CHECK(memory_ratio(plan_of(schedule, costs, same, 3)) == 1.0);
         const StageModel mixed = model_of(schedule.pipeline, random, false);
         const double ratio = memory_ratio(plan_of(schedule, costs, mixed, 3));
-        CHECK(ratio < 1.4);
+        CHECK(ratio < 1.35);
         sum += ratio;
         ++count;
       });
