@@ -6,12 +6,14 @@
 
 #include <fmt/core.h>
 
+#include "search/elastic/chunk_forecast.hpp"
 #include "stagecraft/core/check.hpp"
 
 namespace stagecraft::elastic {
 namespace {
 
-constexpr double kGap = 0.02;  // the paper's solver stops there
+constexpr double kGap = 0.02;         // the paper's solver stops there
+constexpr std::int64_t kNodes = 100;  // of branch and bound: those after gain little
 constexpr std::int32_t kMostSlices = 32;
 constexpr data::Tokens kFewestTokens = 512;
 
@@ -119,12 +121,8 @@ std::vector<std::int32_t> all_layers(const UnitTable& table) {
   return layers;
 }
 
-Result<data::Formation> chunks_of(const StrategyInput& input, const ElasticChoice& choice) {
-  const data::Tokens capacity = most_tokens_of_slice(input.profile, input.layout);
-  if (capacity < 1) {
-    return infeasible("not one token fits beside the model's states",
-                      "use more GPUs, or leave less memory reserved");
-  }
+Result<data::Formation> chunks_of(const StrategyInput& input, const ElasticChoice& choice,
+                                  data::Tokens capacity) {
   if (!choice.balanced) {
     return data::chunk_evenly(input.batch,
                               (input.batch.longest() + choice.slices - 1) / choice.slices);
@@ -138,6 +136,35 @@ Result<data::Formation> chunks_of(const StrategyInput& input, const ElasticChoic
   return data::balanced_chunks(input.batch, options);
 }
 
+std::string note_of(const ElasticChoice& choice, const Candidate& candidate) {
+  std::string note = fmt::format("K = {}", choice.slices);
+  if (choice.token_threshold != 1.0) {
+    note += fmt::format(", T_m = {:g} mesh slices", choice.token_threshold);
+  }
+  note += fmt::format(", {} pipeline{}", candidate.groups.size(),
+                      candidate.groups.size() == 1 ? "" : "s");
+  if (const std::int32_t layers = most_layers(candidate); layers > 0) {
+    note += fmt::format(", up to {} layers of a chunk recomputed", layers);
+  }
+  return note;
+}
+
+// Every K with its thresholds, the most promising first, so that most of the others need no plan.
+std::vector<ChunkForecast> forecasts_of(const ChunkForecaster& forecaster,
+                                        std::span<const std::int32_t> numbers, double threshold) {
+  std::vector<ChunkForecast> all;
+  for (const std::int32_t k : numbers) {
+    if (threshold > 0.0) {
+      all.push_back(forecaster.of({k, threshold}));
+    } else {
+      const std::vector<ChunkForecast> some = forecaster.thresholds(k);
+      all.insert(all.end(), some.begin(), some.end());
+    }
+  }
+  std::ranges::stable_sort(all, {}, &ChunkForecast::promise);
+  return all;
+}
+
 }  // namespace
 
 std::vector<std::int32_t> slice_numbers(const StrategyInput& input) {
@@ -148,21 +175,21 @@ std::vector<std::int32_t> slice_numbers(const StrategyInput& input) {
   return numbers;
 }
 
-std::optional<ElasticChunks> elastic_chunks(Sweep& sweep, const ElasticChoice& choice) {
+std::optional<ElasticChunks> elastic_chunks(Sweep& sweep, const ElasticChoice& choice,
+                                            data::Tokens capacity) {
   const StrategyInput& input = sweep.input();
-  Result<data::Formation> formation = chunks_of(input, choice);
+  Result<data::Formation> formation = chunks_of(input, choice, capacity);
   if (!formation) {
     sweep.reject(formation.failures());
     return std::nullopt;
   }
-  sort_longest_first(input.profile, input.layout, *formation);
-  auto table = unit_table(input.profile, input.layout, *formation);
+  auto table = longest_first_table(input.profile, input.layout, *formation);
   if (!table) {
     sweep.reject(table.failures());
     return std::nullopt;
   }
   ElasticChunks chunks{choice, std::move(formation).value(), std::move(table).value(), 0};
-  chunks.least = busiest_stage(chunks.table, choice.checkpoint == CheckpointRule::kFull);
+  chunks.busiest = busiest_stage(chunks.table, choice.checkpoint == CheckpointRule::kFull);
   return chunks;
 }
 
@@ -171,6 +198,17 @@ std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks) {
   Candidate candidate;
   candidate.formation = std::move(chunks.formation);
   candidate.table = std::move(chunks.table);
+  const Time delta = warm_up(candidate.table);
+  candidate.groups = {candidate.table.microbatches()};
+  candidate.lists = one_f_one_b_lists(candidate.table, candidate.groups);
+  candidate.layers.assign(candidate.table.forward.size(), 0);
+  if (choice.checkpoint != CheckpointRule::kFull &&
+      lists_fit(candidate.table, candidate.lists, candidate.layers)) {
+    // One warm-up and nothing recomputed: no plan costs less.
+    candidate.model = chunks.busiest + delta;
+    candidate.note = note_of(choice, candidate);
+    return candidate;
+  }
   CheckpointProblem problem = problem_of(candidate.table);
   if (choice.checkpoint == CheckpointRule::kNone) {
     forbid(problem);
@@ -179,7 +217,7 @@ std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks) {
   }
   CheckpointOptions options;
   options.gap = kGap;
-  const Time delta = warm_up(candidate.table);
+  options.nodes = kNodes;
   const GroupPlan plan =
       choice.one_group
           ? plan_one_group(problem, delta, options)
@@ -197,39 +235,44 @@ std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks) {
       choice.checkpoint == CheckpointRule::kFull ? all_layers(candidate.table) : plan.layers;
   candidate.lists = with_recompute(
       candidate.table, one_f_one_b_lists(candidate.table, candidate.groups), candidate.layers);
-  candidate.model = chunks.least + plan.cost;
-  candidate.note = fmt::format("K = {}, {} pipeline{}", choice.slices, candidate.groups.size(),
-                               candidate.groups.size() == 1 ? "" : "s");
-  if (const std::int32_t layers = most_layers(candidate); layers > 0) {
-    candidate.note += fmt::format(", up to {} layers of a chunk recomputed", layers);
-  }
+  candidate.model = chunks.busiest + plan.cost;
+  candidate.note = note_of(choice, candidate);
   STAGECRAFT_CHECK(lists_fit(candidate.table, candidate.lists, candidate.layers),
                    "a plan of groups fits in memory");
   return candidate;
 }
 
 void sweep_slices(Sweep& sweep, ElasticChoice choice, std::span<const std::int32_t> numbers,
-                  bool by_model) {
-  std::vector<ElasticChunks> all;
-  for (const std::int32_t k : numbers) {
-    choice.slices = k;
-    if (auto chunks = elastic_chunks(sweep, choice)) {
-      all.push_back(*std::move(chunks));
-    }
+                  double threshold, bool by_model) {
+  const StrategyInput& input = sweep.input();
+  const data::Tokens capacity = most_tokens_of_slice(input.profile, input.layout);
+  if (capacity < 1) {
+    sweep.reject({infeasible("not one token fits beside the model's states",
+                             "use more GPUs, or leave less memory reserved")});
+    return;
   }
-  // The most promising first, so that most of the others need no plan.
-  const auto promise = [](const ElasticChunks& chunks) {
-    return chunks.least + warm_up(chunks.table);
-  };
-  std::stable_sort(all.begin(), all.end(), [&](const ElasticChunks& a, const ElasticChunks& b) {
-    return promise(a) < promise(b);
-  });
-  for (ElasticChunks& chunks : all) {
-    const std::optional<Candidate>& best = sweep.best();
-    if (best && (by_model ? promise(chunks) >= best->model : chunks.least >= best->time)) {
+  const ChunkForecaster forecaster(input, capacity);
+  for (const ChunkForecast& forecast : forecasts_of(forecaster, numbers, threshold)) {
+    const auto hopeless = [&](Time replay, Time model) {
+      const std::optional<Candidate>& best = sweep.best();
+      return best && (by_model ? model >= best->model : replay >= best->time);
+    };
+    if (hopeless(forecast.least, forecast.least)) {
+      sweep.pass_over();
       continue;
     }
-    if (auto candidate = elastic_candidate(sweep, std::move(chunks))) {
+    choice.slices = forecast.grain.slices;
+    choice.token_threshold = forecast.grain.threshold;
+    auto chunks = elastic_chunks(sweep, choice, capacity);
+    if (!chunks) {
+      continue;
+    }
+    if (hopeless(std::max(chunks->busiest, order_bound(chunks->table)),
+                 chunks->busiest + warm_up(chunks->table))) {
+      sweep.pass_over();
+      continue;
+    }
+    if (auto candidate = elastic_candidate(sweep, *std::move(chunks))) {
       if (by_model) {
         sweep.offer_by_model(*std::move(candidate));
       } else {
