@@ -1,7 +1,9 @@
 #include "search/elastic/elastic_plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
+#include <string>
 #include <utility>
 
 #include <fmt/core.h>
@@ -13,6 +15,8 @@ namespace stagecraft::elastic {
 namespace {
 
 constexpr double kGap = 0.02;         // the paper's solver stops there
+constexpr double kCoarseGap = 0.2;    // while slice numbers are compared
+constexpr std::size_t kRefined = 3;   // of them, with the paper's gap then
 constexpr std::int64_t kNodes = 100;  // of branch and bound: those after gain little
 constexpr std::int32_t kMostSlices = 32;
 constexpr data::Tokens kFewestTokens = 512;
@@ -149,19 +153,40 @@ std::string note_of(const ElasticChoice& choice, const Candidate& candidate) {
   return note;
 }
 
-// Every K with its thresholds, the most promising first, so that most of the others need no plan.
-std::vector<ChunkForecast> forecasts_of(const ChunkForecaster& forecaster,
-                                        std::span<const std::int32_t> numbers, double threshold) {
-  std::vector<ChunkForecast> all;
+// Whether one pipeline holds all units with nothing recomputed.
+bool fits_plainly(const UnitTable& table) {
+  return lists_fit(table, one_f_one_b_lists(table, std::array{table.microbatches()}),
+                   std::vector<std::int32_t>(table.forward.size(), 0));
+}
+
+// A slice number with a threshold on its way to a plan.
+struct Prospect {
+  Time promise = 0;  // what formula 13 says without recomputation; before there are chunks, about
+  Time least = 0;    // no replay and no objective is below
+  Grain grain;
+  // Large chunks that do not fit as they are: what they win recomputation mostly takes back, so
+  // they come last, and only where they promise much.
+  bool doubtful = false;
+  std::optional<ElasticChunks> chunks;
+};
+
+// A plan whose integer programs were not solved to the paper's gap.
+struct Rough {
+  Time score = 0;
+  Grain grain;
+};
+
+// Every K with its thresholds.
+std::vector<Prospect> prospects_of(const ChunkForecaster& forecaster,
+                                   std::span<const std::int32_t> numbers, double threshold) {
+  std::vector<Prospect> all;
   for (const std::int32_t k : numbers) {
-    if (threshold > 0.0) {
-      all.push_back(forecaster.of({k, threshold}));
-    } else {
-      const std::vector<ChunkForecast> some = forecaster.thresholds(k);
-      all.insert(all.end(), some.begin(), some.end());
+    const std::vector<ChunkForecast> forecasts =
+        threshold > 0.0 ? std::vector{forecaster.of({k, threshold})} : forecaster.thresholds(k);
+    for (const ChunkForecast& forecast : forecasts) {
+      all.push_back({forecast.promise, forecast.least, forecast.grain, false, std::nullopt});
     }
   }
-  std::ranges::stable_sort(all, {}, &ChunkForecast::promise);
   return all;
 }
 
@@ -193,7 +218,7 @@ std::optional<ElasticChunks> elastic_chunks(Sweep& sweep, const ElasticChoice& c
   return chunks;
 }
 
-std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks) {
+std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks, double gap) {
   const ElasticChoice& choice = chunks.choice;
   Candidate candidate;
   candidate.formation = std::move(chunks.formation);
@@ -216,7 +241,7 @@ std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks) {
     recompute_all(candidate.table, problem);
   }
   CheckpointOptions options;
-  options.gap = kGap;
+  options.gap = gap;
   options.nodes = kNodes;
   const GroupPlan plan =
       choice.one_group
@@ -251,32 +276,73 @@ void sweep_slices(Sweep& sweep, ElasticChoice choice, std::span<const std::int32
                              "use more GPUs, or leave less memory reserved")});
     return;
   }
-  const ChunkForecaster forecaster(input, capacity);
-  for (const ChunkForecast& forecast : forecasts_of(forecaster, numbers, threshold)) {
-    const auto hopeless = [&](Time replay, Time model) {
-      const std::optional<Candidate>& best = sweep.best();
-      return best && (by_model ? model >= best->model : replay >= best->time);
-    };
-    if (hopeless(forecast.least, forecast.least)) {
+  const auto hopeless = [&](const Prospect& prospect) {
+    const std::optional<Candidate>& best = sweep.best();
+    if (!best) {
+      return false;
+    }
+    const Time time = by_model ? best->model : best->time;
+    return prospect.least >= time || (prospect.doubtful && prospect.promise >= time / 4 * 3);
+  };
+  const auto sooner = [](const Prospect& a, const Prospect& b) {
+    return a.doubtful != b.doubtful ? b.doubtful : a.promise < b.promise;
+  };
+  const auto offer = [&](Candidate candidate) {
+    if (by_model) {
+      sweep.offer_by_model(std::move(candidate));
+    } else {
+      sweep.offer(std::move(candidate));
+    }
+  };
+  std::vector<Rough> rough;
+  std::vector<Prospect> open = prospects_of(ChunkForecaster(input, capacity), numbers, threshold);
+  // The most promising first, so that most of the others need no plan, and many no chunks.
+  const bool several = open.size() > 1;
+  while (!open.empty()) {
+    const auto next = std::ranges::min_element(open, sooner);
+    if (hopeless(*next)) {
       sweep.pass_over();
-      continue;
+      open.erase(next);
+    } else if (!next->chunks) {
+      choice.slices = next->grain.slices;
+      choice.token_threshold = next->grain.threshold;
+      next->chunks = elastic_chunks(sweep, choice, capacity);
+      if (!next->chunks) {
+        open.erase(next);
+        continue;
+      }
+      const ElasticChunks& chunks = *next->chunks;
+      next->promise = chunks.busiest + warm_up(chunks.table);
+      next->least = by_model ? next->promise : std::max(chunks.busiest, order_bound(chunks.table));
+      next->doubtful =
+          threshold == 0.0 && next->grain.threshold > 1.0 && !fits_plainly(chunks.table);
+    } else {
+      const Grain grain = next->grain;
+      auto candidate =
+          elastic_candidate(sweep, *std::move(next->chunks), several ? kCoarseGap : kGap);
+      open.erase(next);
+      if (!candidate) {
+        continue;
+      }
+      const bool exact =
+          !several || (candidate->groups.size() == 1 && most_layers(*candidate) == 0);
+      if (!exact) {
+        const Time score =
+            by_model ? candidate->model
+                     : sweep.timer().run(candidate->table, candidate->lists, candidate->layers);
+        rough.push_back({score, grain});
+      }
+      offer(*std::move(candidate));
     }
-    choice.slices = forecast.grain.slices;
-    choice.token_threshold = forecast.grain.threshold;
-    auto chunks = elastic_chunks(sweep, choice, capacity);
-    if (!chunks) {
-      continue;
-    }
-    if (hopeless(std::max(chunks->busiest, order_bound(chunks->table)),
-                 chunks->busiest + warm_up(chunks->table))) {
-      sweep.pass_over();
-      continue;
-    }
-    if (auto candidate = elastic_candidate(sweep, *std::move(chunks))) {
-      if (by_model) {
-        sweep.offer_by_model(*std::move(candidate));
-      } else {
-        sweep.offer(*std::move(candidate));
+  }
+  std::ranges::stable_sort(rough, {}, &Rough::score);
+  rough.resize(std::min(rough.size(), kRefined));
+  for (const Rough& one : rough) {
+    choice.slices = one.grain.slices;
+    choice.token_threshold = one.grain.threshold;
+    if (auto chunks = elastic_chunks(sweep, choice, capacity)) {
+      if (auto candidate = elastic_candidate(sweep, *std::move(chunks), kGap)) {
+        offer(*std::move(candidate));
       }
     }
   }

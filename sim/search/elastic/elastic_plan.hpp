@@ -39,11 +39,13 @@ struct ElasticChunks {
 /// Groups and checkpointing for given chunks. Nothing, and the sweep knows why, where no grouping
 /// fits in memory. Candidate::model is the paper's objective: the units' time on the slowest
 /// stage, a warm-up per pipeline, and the recomputation on the diagonals.
-[[nodiscard]] std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks);
+/// `gap`: how close to the best the integer programs and the choice of groups come.
+[[nodiscard]] std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks,
+                                                         double gap);
 
 /// Offers a candidate for every K of `numbers` (slice_numbers, or one) and every threshold, those
-/// that cannot be better than the best so far left out. `threshold` 0: 1, and larger ones where
-/// units are so small that their constant counts.
+/// that cannot be better than the best so far left out; the few best are planned again more
+/// closely. `threshold` 0: 1, and larger ones where units are so small that their constant counts.
 void sweep_slices(Sweep& sweep, ElasticChoice choice, std::span<const std::int32_t> numbers,
                   double threshold, bool by_model);
 
