@@ -299,28 +299,28 @@ void sweep_slices(Sweep& sweep, ElasticChoice choice, std::span<const std::int32
   // The most promising first, so that most of the others need no plan, and many no chunks.
   const bool several = open.size() > 1;
   while (!open.empty()) {
-    const auto next = std::ranges::min_element(open, sooner);
-    if (hopeless(*next)) {
+    const auto place = std::ranges::min_element(open, sooner);
+    Prospect next = std::move(*place);
+    open.erase(place);
+    if (hopeless(next)) {
       sweep.pass_over();
-      open.erase(next);
-    } else if (!next->chunks) {
-      choice.slices = next->grain.slices;
-      choice.token_threshold = next->grain.threshold;
-      next->chunks = elastic_chunks(sweep, choice, capacity);
-      if (!next->chunks) {
-        open.erase(next);
+    } else if (!next.chunks) {
+      choice.slices = next.grain.slices;
+      choice.token_threshold = next.grain.threshold;
+      auto chunks = elastic_chunks(sweep, choice, capacity);
+      if (!chunks) {
         continue;
       }
-      const ElasticChunks& chunks = *next->chunks;
-      next->promise = chunks.busiest + warm_up(chunks.table);
-      next->least = by_model ? next->promise : std::max(chunks.busiest, order_bound(chunks.table));
-      next->doubtful =
-          threshold == 0.0 && next->grain.threshold > 1.0 && !fits_plainly(chunks.table);
+      const UnitTable& table = chunks->table;
+      next.promise = chunks->busiest + warm_up(table);
+      next.least = by_model ? next.promise : std::max(chunks->busiest, order_bound(table));
+      next.doubtful = threshold == 0.0 && next.grain.threshold > 1.0 && !fits_plainly(table);
+      next.chunks = std::move(chunks);
+      open.push_back(std::move(next));
     } else {
-      const Grain grain = next->grain;
+      const Grain grain = next.grain;
       auto candidate =
-          elastic_candidate(sweep, *std::move(next->chunks), several ? kCoarseGap : kGap);
-      open.erase(next);
+          elastic_candidate(sweep, *std::move(next.chunks), several ? kCoarseGap : kGap);
       if (!candidate) {
         continue;
       }

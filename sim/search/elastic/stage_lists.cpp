@@ -52,9 +52,10 @@ StageLists one_f_one_b_lists(const UnitTable& table, std::span<const std::int32_
   std::int32_t begin = 0;
   for (const std::int32_t size : group_sizes) {
     const std::int32_t from = table.first[static_cast<std::size_t>(begin)];
-    const std::int32_t to = table.first[static_cast<std::size_t>(begin + size)];
+    const std::int32_t end = begin + size;
+    const std::int32_t to = table.first[static_cast<std::size_t>(end)];
     std::int32_t most_slices = 1;
-    for (std::int32_t m = begin; m < begin + size; ++m) {
+    for (std::int32_t m = begin; m < end; ++m) {
       most_slices = std::max(most_slices, table.slices_of(m));
     }
     for (std::int32_t p = 0; p < table.stages; ++p) {
@@ -64,7 +65,7 @@ StageLists one_f_one_b_lists(const UnitTable& table, std::span<const std::int32_
       while (next < warm) {
         list.push_back({ListOpKind::kForward, next++});
       }
-      for (std::int32_t m = begin; m < begin + size; ++m) {
+      for (std::int32_t m = begin; m < end; ++m) {
         for (std::int32_t u = table.first[static_cast<std::size_t>(m) + 1] - 1;
              u >= table.first[static_cast<std::size_t>(m)]; --u) {
           list.push_back({ListOpKind::kBackward, u});
