@@ -43,11 +43,14 @@ class Sweep {
   void offer(Candidate candidate);
   /// The same, compared by Candidate::model.
   void offer_by_model(Candidate candidate);
+  /// Counts one that its bound left out.
+  void pass_over() { ++offered_; }
   /// Remembers why one was none.
   void reject(const Diagnostics& failures);
   void reject(const Misfit& misfit);
 
   [[nodiscard]] const std::optional<Candidate>& best() const { return best_; }
+  /// Candidates that were compared, by their time or by their bound.
   [[nodiscard]] std::int32_t offered() const { return offered_; }
   [[nodiscard]] ListTimer& timer() { return timer_; }
   [[nodiscard]] const StrategyInput& input() const { return *input_; }

@@ -27,17 +27,14 @@ Result<IterationPlan> plan(const StrategyInput& input) {
   const auto chunking = choice_option(input.options, "chunking", kChunking);
   const auto checkpoint = choice_option(input.options, "checkpoint", kCheckpoint);
   const auto groups = number_or_auto(input.options, "groups", 1, 1);
+  const auto threshold = decimal_or_auto(input.options, "threshold", 1.0);
   Diagnostics problems;
-  const auto collect = [&](const auto& result) {
-    if (!result) {
-      problems.insert(problems.end(), result.failures().begin(), result.failures().end());
-    }
-  };
-  collect(slices);
-  collect(score);
-  collect(chunking);
-  collect(checkpoint);
-  collect(groups);
+  collect_failures(slices, problems);
+  collect_failures(score, problems);
+  collect_failures(chunking, problems);
+  collect_failures(checkpoint, problems);
+  collect_failures(groups, problems);
+  collect_failures(threshold, problems);
   if (!problems.empty()) {
     return problems;
   }
@@ -49,7 +46,8 @@ Result<IterationPlan> plan(const StrategyInput& input) {
   const std::vector<std::int32_t> numbers =
       *slices > 0 ? std::vector<std::int32_t>{static_cast<std::int32_t>(*slices)}
                   : slice_numbers(input);
-  sweep_slices(sweep, choice, numbers, *score == 1);
+  // Chunks of one size are packed up to that size.
+  sweep_slices(sweep, choice, numbers, choice.balanced ? *threshold : 1.0, *score == 1);
   auto plan = finish("elastic", sweep);
   if (const std::optional<Candidate>& best = sweep.best(); plan && best) {
     plan->predicted = *score == 0 ? best->time : best->model;
@@ -89,6 +87,13 @@ constexpr std::array kOptions = {
                .default_value = "auto",
                .range = "auto | 1",
                .help = "pipelines one after the other: as many as are best, or one"},
+    OptionSpec{.name = "threshold",
+               .unit = "mesh slices",
+               .default_value = "auto",
+               .range = "auto | a number, at least 1",
+               .help = "T_m, most tokens of a packed chunk, as a multiple of the longest "
+                       "sequence's first slice, within memory; auto: 1, and powers of two while "
+                       "the constant of chunks outweighs their warm-up"},
 };
 
 }  // namespace
@@ -100,10 +105,11 @@ const StrategyInfo& elastic_info() {
       .source = "Wang et al., InfiniPipe, 2509.21275, algorithms 1 and 2",
       .assumptions =
           "K from 1 to 32 while slices keep 512 tokens; K is picked by replay of each schedule "
-          "(the "
-          "paper picks by its objective: score = model); a recomputed chunk is held whole until "
-          "its "
-          "backward ends",
+          "(the paper picks by its objective: score = model); T_m, the token threshold of "
+          "algorithm 1, is read as the first mesh slice (threshold = 1 gives this reading alone), "
+          "and larger ones, which are ours, are tried where chunks would be so small that moving "
+          "parameters for each outweighs their warm-up; a recomputed chunk is held whole until "
+          "its backward ends",
       .options = kOptions,
       .pipelined = true,
       .plan = plan,

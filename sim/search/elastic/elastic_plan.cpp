@@ -1,17 +1,23 @@
 #include "search/elastic/elastic_plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
+#include <string>
 #include <utility>
 
 #include <fmt/core.h>
 
+#include "search/elastic/chunk_forecast.hpp"
 #include "stagecraft/core/check.hpp"
 
 namespace stagecraft::elastic {
 namespace {
 
-constexpr double kGap = 0.02;  // the paper's solver stops there
+constexpr double kGap = 0.02;         // the paper's solver stops there
+constexpr double kCoarseGap = 0.2;    // while slice numbers are compared
+constexpr std::size_t kRefined = 3;   // of them, with the paper's gap then
+constexpr std::int64_t kNodes = 100;  // of branch and bound: those after gain little
 constexpr std::int32_t kMostSlices = 32;
 constexpr data::Tokens kFewestTokens = 512;
 
@@ -119,12 +125,8 @@ std::vector<std::int32_t> all_layers(const UnitTable& table) {
   return layers;
 }
 
-Result<data::Formation> chunks_of(const StrategyInput& input, const ElasticChoice& choice) {
-  const data::Tokens capacity = most_tokens_of_slice(input.profile, input.layout);
-  if (capacity < 1) {
-    return infeasible("not one token fits beside the model's states",
-                      "use more GPUs, or leave less memory reserved");
-  }
+Result<data::Formation> chunks_of(const StrategyInput& input, const ElasticChoice& choice,
+                                  data::Tokens capacity) {
   if (!choice.balanced) {
     return data::chunk_evenly(input.batch,
                               (input.batch.longest() + choice.slices - 1) / choice.slices);
@@ -138,6 +140,56 @@ Result<data::Formation> chunks_of(const StrategyInput& input, const ElasticChoic
   return data::balanced_chunks(input.batch, options);
 }
 
+std::string note_of(const ElasticChoice& choice, const Candidate& candidate) {
+  std::string note = fmt::format("K = {}", choice.slices);
+  if (choice.token_threshold != 1.0) {
+    note += fmt::format(", T_m = {:g} mesh slices", choice.token_threshold);
+  }
+  note += fmt::format(", {} pipeline{}", candidate.groups.size(),
+                      candidate.groups.size() == 1 ? "" : "s");
+  if (const std::int32_t layers = most_layers(candidate); layers > 0) {
+    note += fmt::format(", up to {} layers of a chunk recomputed", layers);
+  }
+  return note;
+}
+
+// Whether one pipeline holds all units with nothing recomputed.
+bool fits_plainly(const UnitTable& table) {
+  return lists_fit(table, one_f_one_b_lists(table, std::array{table.microbatches()}),
+                   std::vector<std::int32_t>(table.forward.size(), 0));
+}
+
+// A slice number with a threshold on its way to a plan.
+struct Prospect {
+  Time promise = 0;  // what formula 13 says without recomputation; before there are chunks, about
+  Time least = 0;    // no replay and no objective is below
+  Grain grain;
+  // Large chunks that do not fit as they are: what they win recomputation mostly takes back, so
+  // they come last, and only where they promise much.
+  bool doubtful = false;
+  std::optional<ElasticChunks> chunks;
+};
+
+// A plan whose integer programs were not solved to the paper's gap.
+struct Rough {
+  Time score = 0;
+  Grain grain;
+};
+
+// Every K with its thresholds.
+std::vector<Prospect> prospects_of(const ChunkForecaster& forecaster,
+                                   std::span<const std::int32_t> numbers, double threshold) {
+  std::vector<Prospect> all;
+  for (const std::int32_t k : numbers) {
+    const std::vector<ChunkForecast> forecasts =
+        threshold > 0.0 ? std::vector{forecaster.of({k, threshold})} : forecaster.thresholds(k);
+    for (const ChunkForecast& forecast : forecasts) {
+      all.push_back({forecast.promise, forecast.least, forecast.grain, false, std::nullopt});
+    }
+  }
+  return all;
+}
+
 }  // namespace
 
 std::vector<std::int32_t> slice_numbers(const StrategyInput& input) {
@@ -148,29 +200,40 @@ std::vector<std::int32_t> slice_numbers(const StrategyInput& input) {
   return numbers;
 }
 
-std::optional<ElasticChunks> elastic_chunks(Sweep& sweep, const ElasticChoice& choice) {
+std::optional<ElasticChunks> elastic_chunks(Sweep& sweep, const ElasticChoice& choice,
+                                            data::Tokens capacity) {
   const StrategyInput& input = sweep.input();
-  Result<data::Formation> formation = chunks_of(input, choice);
+  Result<data::Formation> formation = chunks_of(input, choice, capacity);
   if (!formation) {
     sweep.reject(formation.failures());
     return std::nullopt;
   }
-  sort_longest_first(input.profile, input.layout, *formation);
-  auto table = unit_table(input.profile, input.layout, *formation);
+  auto table = longest_first_table(input.profile, input.layout, *formation);
   if (!table) {
     sweep.reject(table.failures());
     return std::nullopt;
   }
   ElasticChunks chunks{choice, std::move(formation).value(), std::move(table).value(), 0};
-  chunks.least = busiest_stage(chunks.table, choice.checkpoint == CheckpointRule::kFull);
+  chunks.busiest = busiest_stage(chunks.table, choice.checkpoint == CheckpointRule::kFull);
   return chunks;
 }
 
-std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks) {
+std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks, double gap) {
   const ElasticChoice& choice = chunks.choice;
   Candidate candidate;
   candidate.formation = std::move(chunks.formation);
   candidate.table = std::move(chunks.table);
+  const Time delta = warm_up(candidate.table);
+  candidate.groups = {candidate.table.microbatches()};
+  candidate.lists = one_f_one_b_lists(candidate.table, candidate.groups);
+  candidate.layers.assign(candidate.table.forward.size(), 0);
+  if (choice.checkpoint != CheckpointRule::kFull &&
+      lists_fit(candidate.table, candidate.lists, candidate.layers)) {
+    // One warm-up and nothing recomputed: no plan costs less.
+    candidate.model = chunks.busiest + delta;
+    candidate.note = note_of(choice, candidate);
+    return candidate;
+  }
   CheckpointProblem problem = problem_of(candidate.table);
   if (choice.checkpoint == CheckpointRule::kNone) {
     forbid(problem);
@@ -178,8 +241,8 @@ std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks) {
     recompute_all(candidate.table, problem);
   }
   CheckpointOptions options;
-  options.gap = kGap;
-  const Time delta = warm_up(candidate.table);
+  options.gap = gap;
+  options.nodes = kNodes;
   const GroupPlan plan =
       choice.one_group
           ? plan_one_group(problem, delta, options)
@@ -197,43 +260,89 @@ std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks) {
       choice.checkpoint == CheckpointRule::kFull ? all_layers(candidate.table) : plan.layers;
   candidate.lists = with_recompute(
       candidate.table, one_f_one_b_lists(candidate.table, candidate.groups), candidate.layers);
-  candidate.model = chunks.least + plan.cost;
-  candidate.note = fmt::format("K = {}, {} pipeline{}", choice.slices, candidate.groups.size(),
-                               candidate.groups.size() == 1 ? "" : "s");
-  if (const std::int32_t layers = most_layers(candidate); layers > 0) {
-    candidate.note += fmt::format(", up to {} layers of a chunk recomputed", layers);
-  }
+  candidate.model = chunks.busiest + plan.cost;
+  candidate.note = note_of(choice, candidate);
   STAGECRAFT_CHECK(lists_fit(candidate.table, candidate.lists, candidate.layers),
                    "a plan of groups fits in memory");
   return candidate;
 }
 
 void sweep_slices(Sweep& sweep, ElasticChoice choice, std::span<const std::int32_t> numbers,
-                  bool by_model) {
-  std::vector<ElasticChunks> all;
-  for (const std::int32_t k : numbers) {
-    choice.slices = k;
-    if (auto chunks = elastic_chunks(sweep, choice)) {
-      all.push_back(*std::move(chunks));
+                  double threshold, bool by_model) {
+  const StrategyInput& input = sweep.input();
+  const data::Tokens capacity = most_tokens_of_slice(input.profile, input.layout);
+  if (capacity < 1) {
+    sweep.reject({infeasible("not one token fits beside the model's states",
+                             "use more GPUs, or leave less memory reserved")});
+    return;
+  }
+  const auto hopeless = [&](const Prospect& prospect) {
+    const std::optional<Candidate>& best = sweep.best();
+    if (!best) {
+      return false;
+    }
+    const Time time = by_model ? best->model : best->time;
+    return prospect.least >= time || (prospect.doubtful && prospect.promise >= time / 4 * 3);
+  };
+  const auto sooner = [](const Prospect& a, const Prospect& b) {
+    return a.doubtful != b.doubtful ? b.doubtful : a.promise < b.promise;
+  };
+  const auto offer = [&](Candidate candidate) {
+    if (by_model) {
+      sweep.offer_by_model(std::move(candidate));
+    } else {
+      sweep.offer(std::move(candidate));
+    }
+  };
+  std::vector<Rough> rough;
+  std::vector<Prospect> open = prospects_of(ChunkForecaster(input, capacity), numbers, threshold);
+  // The most promising first, so that most of the others need no plan, and many no chunks.
+  const bool several = open.size() > 1;
+  while (!open.empty()) {
+    const auto place = std::ranges::min_element(open, sooner);
+    Prospect next = std::move(*place);
+    open.erase(place);
+    if (hopeless(next)) {
+      sweep.pass_over();
+    } else if (!next.chunks) {
+      choice.slices = next.grain.slices;
+      choice.token_threshold = next.grain.threshold;
+      auto chunks = elastic_chunks(sweep, choice, capacity);
+      if (!chunks) {
+        continue;
+      }
+      const UnitTable& table = chunks->table;
+      next.promise = chunks->busiest + warm_up(table);
+      next.least = by_model ? next.promise : std::max(chunks->busiest, order_bound(table));
+      next.doubtful = threshold == 0.0 && next.grain.threshold > 1.0 && !fits_plainly(table);
+      next.chunks = std::move(chunks);
+      open.push_back(std::move(next));
+    } else {
+      const Grain grain = next.grain;
+      auto candidate =
+          elastic_candidate(sweep, *std::move(next.chunks), several ? kCoarseGap : kGap);
+      if (!candidate) {
+        continue;
+      }
+      const bool exact =
+          !several || (candidate->groups.size() == 1 && most_layers(*candidate) == 0);
+      if (!exact) {
+        const Time score =
+            by_model ? candidate->model
+                     : sweep.timer().run(candidate->table, candidate->lists, candidate->layers);
+        rough.push_back({score, grain});
+      }
+      offer(*std::move(candidate));
     }
   }
-  // The most promising first, so that most of the others need no plan.
-  const auto promise = [](const ElasticChunks& chunks) {
-    return chunks.least + warm_up(chunks.table);
-  };
-  std::stable_sort(all.begin(), all.end(), [&](const ElasticChunks& a, const ElasticChunks& b) {
-    return promise(a) < promise(b);
-  });
-  for (ElasticChunks& chunks : all) {
-    const std::optional<Candidate>& best = sweep.best();
-    if (best && (by_model ? promise(chunks) >= best->model : chunks.least >= best->time)) {
-      continue;
-    }
-    if (auto candidate = elastic_candidate(sweep, std::move(chunks))) {
-      if (by_model) {
-        sweep.offer_by_model(*std::move(candidate));
-      } else {
-        sweep.offer(*std::move(candidate));
+  std::ranges::stable_sort(rough, {}, &Rough::score);
+  rough.resize(std::min(rough.size(), kRefined));
+  for (const Rough& one : rough) {
+    choice.slices = one.grain.slices;
+    choice.token_threshold = one.grain.threshold;
+    if (auto chunks = elastic_chunks(sweep, choice, capacity)) {
+      if (auto candidate = elastic_candidate(sweep, *std::move(chunks), kGap)) {
+        offer(*std::move(candidate));
       }
     }
   }

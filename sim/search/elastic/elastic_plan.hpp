@@ -28,22 +28,25 @@ struct ElasticChunks {
   ElasticChoice choice;
   data::Formation formation;
   UnitTable table;
-  Time least = 0;  ///< neither replay nor the paper's objective is below
+  Time busiest = 0;  ///< the units' time on the slowest stage
 };
 
 /// Nothing, and the sweep knows why, where there are none. K is raised where slices would not fit
-/// in memory.
-[[nodiscard]] std::optional<ElasticChunks> elastic_chunks(Sweep& sweep,
-                                                          const ElasticChoice& choice);
+/// in memory. `capacity`: most_tokens_of_slice, above 0.
+[[nodiscard]] std::optional<ElasticChunks> elastic_chunks(Sweep& sweep, const ElasticChoice& choice,
+                                                          data::Tokens capacity);
 
 /// Groups and checkpointing for given chunks. Nothing, and the sweep knows why, where no grouping
 /// fits in memory. Candidate::model is the paper's objective: the units' time on the slowest
 /// stage, a warm-up per pipeline, and the recomputation on the diagonals.
-[[nodiscard]] std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks);
+/// `gap`: how close to the best the integer programs and the choice of groups come.
+[[nodiscard]] std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks,
+                                                         double gap);
 
-/// Offers a candidate for every K of `numbers` (slice_numbers, or one), those that cannot be better
-/// than the best so far left out.
+/// Offers a candidate for every K of `numbers` (slice_numbers, or one) and every threshold, those
+/// that cannot be better than the best so far left out; the few best are planned again more
+/// closely. `threshold` 0: 1, and larger ones where units are so small that their constant counts.
 void sweep_slices(Sweep& sweep, ElasticChoice choice, std::span<const std::int32_t> numbers,
-                  bool by_model);
+                  double threshold, bool by_model);
 
 }  // namespace stagecraft::elastic

@@ -1,6 +1,7 @@
 #include "search/elastic/options.hpp"
 
 #include <charconv>
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -36,6 +37,22 @@ Result<std::int64_t> number_or_auto(const GeneratorOptions& options, std::string
   if (!value) {
     return bad_input(fmt::format("option '{}' is '{}'; expected auto or an integer from {} to {}",
                                  name, given->second, low, high));
+  }
+  return value;
+}
+
+Result<double> decimal_or_auto(const GeneratorOptions& options, std::string_view name, double low) {
+  const auto given = options.find(name);
+  if (given == options.end() || given->second == "auto") {
+    return 0.0;
+  }
+  const std::string& text = given->second;
+  double value = 0.0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value) ||
+      value < low) {
+    return bad_input(fmt::format("option '{}' is '{}'; expected auto or a number, at least {:g}",
+                                 name, text, low));
   }
   return value;
 }

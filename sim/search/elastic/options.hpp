@@ -22,10 +22,22 @@ namespace stagecraft::elastic {
                                                  std::string_view name, std::int64_t fallback,
                                                  std::int64_t low, std::int64_t high);
 
+/// A number that need not be whole, at least `low`; 0 for "auto" and where it is not given.
+[[nodiscard]] Result<double> decimal_or_auto(const GeneratorOptions& options, std::string_view name,
+                                             double low);
+
 /// Index into `choices`; 0 where the option is not given.
 [[nodiscard]] Result<std::int32_t> choice_option(const GeneratorOptions& options,
                                                  std::string_view name,
                                                  std::span<const std::string_view> choices);
+
+/// Appends what is wrong with `result`, if anything.
+template <typename T>
+void collect_failures(const Result<T>& result, Diagnostics& problems) {
+  if (!result) {
+    problems.insert(problems.end(), result.failures().begin(), result.failures().end());
+  }
+}
 
 /// What a sweep tries: the number if one is given, otherwise `swept`.
 [[nodiscard]] std::vector<std::int64_t> sweep_of(std::int64_t given,

@@ -1,7 +1,6 @@
 #include "search/elastic/stage_lists.hpp"
 
 #include <algorithm>
-#include <numeric>
 #include <string>
 #include <utility>
 
@@ -46,12 +45,39 @@ Pipeline pipeline_of(const UnitTable& table) {
 }
 
 StageLists one_f_one_b_lists(const UnitTable& table, std::span<const std::int32_t> group_sizes) {
-  Groups groups;
-  groups.order.resize(static_cast<std::size_t>(table.microbatches()));
-  std::iota(groups.order.begin(), groups.order.end(), 0);
-  groups.sizes.assign(group_sizes.begin(), group_sizes.end());
-  const auto never = [](std::int32_t, std::int32_t, std::int32_t) { return false; };
-  return lists_of(table, elastic_schedule(pipeline_of(table), groups, never));
+  StageLists lists(static_cast<std::size_t>(table.stages));
+  for (std::vector<ListOp>& list : lists) {
+    list.reserve(3 * static_cast<std::size_t>(table.units));  // with R
+  }
+  std::int32_t begin = 0;
+  for (const std::int32_t size : group_sizes) {
+    const std::int32_t from = table.first[static_cast<std::size_t>(begin)];
+    const std::int32_t end = begin + size;
+    const std::int32_t to = table.first[static_cast<std::size_t>(end)];
+    std::int32_t most_slices = 1;
+    for (std::int32_t m = begin; m < end; ++m) {
+      most_slices = std::max(most_slices, table.slices_of(m));
+    }
+    for (std::int32_t p = 0; p < table.stages; ++p) {
+      std::vector<ListOp>& list = lists[static_cast<std::size_t>(p)];
+      std::int32_t next = from;
+      const auto warm = from + elastic_warmup(table.stages, p, most_slices, to - from);
+      while (next < warm) {
+        list.push_back({ListOpKind::kForward, next++});
+      }
+      for (std::int32_t m = begin; m < end; ++m) {
+        for (std::int32_t u = table.first[static_cast<std::size_t>(m) + 1] - 1;
+             u >= table.first[static_cast<std::size_t>(m)]; --u) {
+          list.push_back({ListOpKind::kBackward, u});
+          if (next < to) {
+            list.push_back({ListOpKind::kForward, next++});
+          }
+        }
+      }
+    }
+    begin += size;
+  }
+  return lists;
 }
 
 StageLists flush_lists(const UnitTable& table, std::span<const std::int32_t> group_sizes) {

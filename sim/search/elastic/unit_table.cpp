@@ -105,16 +105,73 @@ void read_latencies(const CostTable& costs, UnitTable& table) {
   }
 }
 
+struct Key {
+  std::size_t slices = 0;
+  Time forward = 0;
+  std::int32_t microbatch = 0;
+};
+
+// `forward(m, q)`: time of a slice's forward on the first stage.
+template <typename Forward>
+std::vector<Key> longest_first(const Forward& forward, const data::Formation& formation) {
+  std::vector<Key> keys;
+  keys.reserve(formation.microbatches.size());
+  for (std::size_t i = 0; i < formation.microbatches.size(); ++i) {
+    const auto m = static_cast<std::int32_t>(i);
+    Key key{formation.microbatches[i].slices.size(), 0, m};
+    for (std::size_t q = 0; q < key.slices; ++q) {
+      key.forward += forward(m, static_cast<std::int32_t>(q));
+    }
+    keys.push_back(key);
+  }
+  std::stable_sort(keys.begin(), keys.end(), [](const Key& a, const Key& b) {
+    return a.slices != b.slices ? a.slices > b.slices : a.forward > b.forward;
+  });
+  return keys;
+}
+
+void reorder(const std::vector<Key>& keys, data::Formation& formation) {
+  std::vector<data::MicroBatch> sorted;
+  sorted.reserve(keys.size());
+  for (const Key& key : keys) {
+    sorted.push_back(std::move(formation.microbatches[static_cast<std::size_t>(key.microbatch)]));
+  }
+  formation.microbatches = std::move(sorted);
+}
+
+void reorder(const std::vector<Key>& keys, UnitTable& table) {
+  std::vector<std::int32_t> from;  // unit of every unit
+  from.reserve(static_cast<std::size_t>(table.units));
+  std::vector<std::int32_t> first = {0};
+  first.reserve(table.first.size());
+  for (std::size_t m = 0; m < keys.size(); ++m) {
+    const std::int32_t begin = table.first[static_cast<std::size_t>(keys[m].microbatch)];
+    for (std::size_t q = 0; q < keys[m].slices; ++q) {
+      table.microbatch[from.size()] = static_cast<std::int32_t>(m);
+      from.push_back(begin + static_cast<std::int32_t>(q));
+    }
+    first.push_back(static_cast<std::int32_t>(from.size()));
+  }
+  table.first = std::move(first);
+  std::vector<std::int64_t> row(from.size());
+  for (std::vector<std::int64_t>* list : {&table.forward, &table.backward, &table.layer,
+                                          &table.activation, &table.saving, &table.latency}) {
+    for (std::size_t begin = 0; begin < list->size(); begin += from.size()) {
+      for (std::size_t u = 0; u < from.size(); ++u) {
+        row[u] = (*list)[begin + static_cast<std::size_t>(from[u])];
+      }
+      std::copy(row.begin(), row.end(), list->begin() + static_cast<std::ptrdiff_t>(begin));
+    }
+  }
+}
+
 }  // namespace
 
 Result<UnitTable> unit_table(const SequenceProfile& profile, const SequenceLayout& layout,
                              const data::Formation& formation, CostRule rule) {
-  const Result<SequencePipeline> pipeline = sequence_pipeline(profile, layout, formation);
-  if (!pipeline) {
-    return pipeline.failures();
-  }
   UnitTable table;
   table.stages = layout.pipeline;
+  table.first.reserve(formation.microbatches.size() + 1);
   table.first.push_back(0);
   for (std::size_t m = 0; m < formation.microbatches.size(); ++m) {
     const auto slices = static_cast<std::int32_t>(formation.microbatches[m].slices.size());
@@ -125,30 +182,80 @@ Result<UnitTable> unit_table(const SequenceProfile& profile, const SequenceLayou
   table.units = table.first.back();
   const std::size_t cells =
       static_cast<std::size_t>(table.stages) * static_cast<std::size_t>(table.units);
+  // One layer of every unit recomputed tells what recomputing a layer takes and frees.
+  const Checkpointing one_layer{std::vector<std::int32_t>(cells, 1)};
+  const Result<SequencePipeline> pipeline =
+      sequence_pipeline(profile, layout, formation, one_layer);
+  if (!pipeline) {
+    return pipeline.failures();
+  }
+  const CostTable& costs = pipeline->costs;
   for (auto* list :
        {&table.forward, &table.backward, &table.layer, &table.activation, &table.saving}) {
     list->reserve(cells);
   }
   for (std::int32_t p = 0; p < table.stages; ++p) {
     table.layers.push_back(layers_of_stage(profile, layout, p));
-    table.resident.push_back(pipeline->costs.memory.resident_of(p));
-    table.room.push_back(pipeline->costs.memory.capacity_of(p) - table.resident.back());
-    for (const data::MicroBatch& microbatch : formation.microbatches) {
-      for (const data::Slice& slice : microbatch.slices) {
-        const UnitCost cost = unit_cost(profile, layout, p, slice, microbatch.split());
-        table.forward.push_back(cost.forward());
-        table.backward.push_back(cost.backward());
-        table.layer.push_back(cost.layer_forward);
-        table.activation.push_back(cost.activation);
-        table.saving.push_back(cost.layer_saving);
+    table.resident.push_back(costs.memory.resident_of(p));
+    table.room.push_back(costs.memory.capacity_of(p) - table.resident.back());
+    for (std::int32_t m = 0; m < table.microbatches(); ++m) {
+      for (std::int32_t q = 0; q < table.slices_of(m); ++q) {
+        table.forward.push_back(costs.forward.at(p, m, q));
+        table.backward.push_back(costs.backward.at(p, m, q));
+        table.layer.push_back(costs.recompute.at(p, m, q));
+        table.activation.push_back(costs.memory.forward.at(p, m, q));
+        table.saving.push_back(costs.memory.forward.at(p, m, q) -
+                               costs.memory.stage_input.at(p, m, q));
       }
     }
   }
-  read_latencies(pipeline->costs, table);
+  read_latencies(costs, table);
   if (rule == CostRule::kLevelled) {
     level_costs(profile, layout, formation, table);
   }
   return table;
+}
+
+Result<UnitTable> longest_first_table(const SequenceProfile& profile, const SequenceLayout& layout,
+                                      data::Formation& formation) {
+  Result<UnitTable> table = unit_table(profile, layout, formation);
+  if (!table) {
+    return table;
+  }
+  const std::vector<Key> keys = longest_first(
+      [&](std::int32_t m, std::int32_t q) {
+        return table->forward[table->at(0, table->first[static_cast<std::size_t>(m)] + q)];
+      },
+      formation);
+  reorder(keys, formation);
+  reorder(keys, *table);
+  return table;
+}
+
+Time order_bound(const UnitTable& table) {
+  std::vector<Time> way(static_cast<std::size_t>(table.units), 0);  // of each unit, to the stage
+  Time bound = 0;
+  for (std::int32_t p = 0; p < table.stages; ++p) {
+    Time load = 0;
+    for (std::int32_t u = 0; u < table.units; ++u) {
+      load += table.forward[table.at(p, u)] + table.backward[table.at(p, u)];
+    }
+    // A stage begins no earlier than its first unit arrives, and its last one still has to go back.
+    Time head = kNever;
+    Time tail = kNever;
+    for (std::int32_t u = 0; u < table.units; ++u) {
+      Time to = 0;
+      Time back = 0;
+      for (std::int32_t q = 0; q < p; ++q) {
+        to += table.forward[table.at(q, u)] + table.latency[table.at(q, u)];
+        back += table.backward[table.at(q, u)] + table.latency[table.at(q, u)];
+      }
+      head = std::min(head, to);
+      tail = std::min(tail, back);
+    }
+    bound = std::max(bound, load + head + tail);
+  }
+  return bound;
 }
 
 Result<SequencePipeline> costed_pipeline(const SequenceProfile& profile,
@@ -191,30 +298,15 @@ Tokens most_tokens_of_slice(const SequenceProfile& profile, const SequenceLayout
 
 void sort_longest_first(const SequenceProfile& profile, const SequenceLayout& layout,
                         data::Formation& formation) {
-  struct Key {
-    std::size_t slices;
-    Time forward;
-    std::size_t index;
-  };
-  std::vector<Key> keys;
-  keys.reserve(formation.microbatches.size());
-  for (std::size_t m = 0; m < formation.microbatches.size(); ++m) {
-    const data::MicroBatch& microbatch = formation.microbatches[m];
-    Time forward = 0;
-    for (const data::Slice& slice : microbatch.slices) {
-      forward += unit_cost(profile, layout, 0, slice, microbatch.split()).forward();
-    }
-    keys.push_back({microbatch.slices.size(), forward, m});
-  }
-  std::stable_sort(keys.begin(), keys.end(), [](const Key& a, const Key& b) {
-    return a.slices != b.slices ? a.slices > b.slices : a.forward > b.forward;
-  });
-  std::vector<data::MicroBatch> sorted;
-  sorted.reserve(keys.size());
-  for (const Key& key : keys) {
-    sorted.push_back(std::move(formation.microbatches[key.index]));
-  }
-  formation.microbatches = std::move(sorted);
+  reorder(longest_first(
+              [&](std::int32_t m, std::int32_t q) {
+                const auto& microbatch = formation.microbatches[static_cast<std::size_t>(m)];
+                return unit_cost(profile, layout, 0, microbatch.slices[static_cast<std::size_t>(q)],
+                                 microbatch.split())
+                    .forward();
+              },
+              formation),
+          formation);
 }
 
 }  // namespace stagecraft::elastic

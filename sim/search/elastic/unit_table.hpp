@@ -57,6 +57,15 @@ struct UnitTable {
                                            const data::Formation& formation,
                                            CostRule rule = CostRule::kPlain);
 
+/// Sorts the micro-batches of a formation longest first, as sort_longest_first, and prices them;
+/// faster than one after the other.
+[[nodiscard]] Result<UnitTable> longest_first_table(const SequenceProfile& profile,
+                                                    const SequenceLayout& layout,
+                                                    data::Formation& formation);
+
+/// No order is faster: load of a stage between the shortest way to it and back.
+[[nodiscard]] Time order_bound(const UnitTable& table);
+
 /// The engine's view of the same, with the checkpointing folded in.
 [[nodiscard]] Result<SequencePipeline> costed_pipeline(const SequenceProfile& profile,
                                                        const SequenceLayout& layout,

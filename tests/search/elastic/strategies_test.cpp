@@ -68,7 +68,8 @@ TEST_CASE("strategies keep every token, fit in memory at every instant and accou
     const Case one = random_case(seed);
     const StrategyInput input{one.batch, one.profile, one.layout, one.context, none};
     Time best = 0;
-    Time least = kNever;
+    Time least = kNever;  // of all others, what an exchange that costs nothing allows left out
+    Time slimpipe = kNever;
     for (const StrategyInfo& info : strategies()) {
       CAPTURE(seed);
       CAPTURE(info.name);
@@ -96,17 +97,58 @@ TEST_CASE("strategies keep every token, fit in memory at every instant and accou
       CHECK(same(*plan, plan_iteration(info.name, input).value()));
       if (info.pipelined) {
         CHECK(plan->predicted == result.time);
+      }
+      if (plan->pipelined) {
         check_memory(*plan, one.profile);
-        (info.name == "best" ? best : least) =
-            info.name == "best" ? result.time : std::min(least, result.time);
+      }
+      if (info.name == "best") {
+        best = result.time;
+      } else if (info.name == "slimpipe") {
+        slimpipe = result.time;
+      } else {
+        least = std::min(least, result.time);
       }
     }
     if (least != kNever) {
       CHECK(best > 0);
       CHECK(best <= least);
     }
+    if (slimpipe != kNever) {
+      const GeneratorOptions exchange = {{"exchange", "true"}};
+      const StrategyInput with{one.batch, one.profile, one.layout, one.context, exchange};
+      const IterationResult result = evaluate_iteration(plan_iteration("best", with).value(), with);
+      CHECK(result.feasible);
+      CHECK(result.time <= slimpipe);
+    }
   }
   CHECK(feasible > 0);
+}
+
+TEST_CASE("best takes groups of GPUs where they are faster, and a pipeline where it must") {
+  const SequenceLayout layout = stages_of(4, 8);
+  const SequenceProfile profile = test_profile();
+  // Short sequences that all GPUs share evenly: no pipeline fills and drains for nothing.
+  const data::GlobalBatch batch = equal_batch(32, 2048);
+  const GeneratorOptions any;
+  const GeneratorOptions only = {{"pipelines", "only"}};
+  const StrategyInput free{batch, profile, layout, 0, any};
+  const StrategyInput bound{batch, profile, layout, 0, only};
+  const Result<IterationPlan> groups = plan_iteration("best", free);
+  const Result<IterationPlan> pipeline = plan_iteration("best", bound);
+  REQUIRE(groups);
+  REQUIRE(pipeline);
+  CHECK(!groups->pipelined);
+  CHECK(!groups->rounds.empty());
+  CHECK(groups->strategy == "best");
+  CHECK(groups->note.find("flexsp: ") == 0);
+  CHECK(groups->candidates > pipeline->candidates);
+  CHECK(pipeline->pipelined);
+  const IterationResult faster = evaluate_iteration(*groups, free);
+  const IterationResult slower = evaluate_iteration(*pipeline, bound);
+  CHECK(faster.feasible);
+  CHECK(slower.feasible);
+  CHECK(faster.time == groups->predicted);
+  CHECK(faster.time < slower.time);
 }
 
 TEST_CASE("strategies run equal lengths, one sequence and one huge sequence") {
@@ -170,6 +212,10 @@ TEST_CASE("strategies refuse unknown names and options with the nearest") {
   CHECK(failure("elastic", {{"slice", "2"}}).find("'slices'") != std::string::npos);
   CHECK(failure("elastic", {{"slices", "0"}}).find("1 to 4096") != std::string::npos);
   CHECK(failure("elastic", {{"score", "mode"}}).find("'model'") != std::string::npos);
+  CHECK(failure("best", {{"pipelines", "onli"}}).find("'only'") != std::string::npos);
+  CHECK(failure("best", {{"exchange", "yes"}}).find("false or true") != std::string::npos);
+  CHECK(failure("elastic", {{"threshold", "0.5"}}).find("at least 1") != std::string::npos);
+  CHECK(failure("elastic", {{"threshold", "much"}}).find("auto") != std::string::npos);
   CHECK(failure("1f1b", {{"tokens", "12"}}).find("tokens") != std::string::npos);
   CHECK(failure("elastic", {}, stages_of(4, 8), 1000).find("context") != std::string::npos);
   CHECK(failure("elastic", {}, stages_of(0, 8)).find("pipeline") != std::string::npos);

@@ -1,9 +1,11 @@
 // Our own search over everything the other strategies decide, and what they do not: pipelines that
 // overlap where memory allows, recomputation by unit with the engine's own memory, the order of
-// micro-batches. The plans of all other pipelined strategies are candidates, so none is better.
+// micro-batches. The plans of all other strategies are candidates, so none is better.
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -11,6 +13,7 @@
 
 #include "search/elastic/all.hpp"
 #include "search/elastic/best/local_search.hpp"
+#include "search/elastic/best/no_pipeline.hpp"
 #include "search/elastic/best/polish.hpp"
 #include "search/elastic/best/spare_memory.hpp"
 #include "search/elastic/candidate.hpp"
@@ -33,6 +36,8 @@ using Info = const StrategyInfo& (*)();
 constexpr std::array<Info, 7> kOthers = {elastic_info,  one_f_one_b_info, seq1f1b_info,
                                          slimpipe_info, terapipe_info,    dynapipe_info,
                                          chunkflow_info};
+constexpr std::array<std::string_view, 2> kPipelines = {"any", "only"};
+constexpr std::array<std::string_view, 2> kExchange = {"false", "true"};
 
 // A finished plan of another strategy, to be improved.
 Candidate candidate_of(IterationPlan plan, CostRule rule, const StrategyInput& input) {
@@ -69,12 +74,15 @@ class Pool {
   std::vector<Candidate> all_;
 };
 
-// What the other strategies plan; their formations are shapes too.
-void take_others(Sweep& sweep, Pool& pool, std::vector<Shape>& shapes) {
+// What the other pipelined strategies plan; their formations are shapes too.
+void take_others(Sweep& sweep, bool free_exchange, Pool& pool, std::vector<Shape>& shapes) {
   const GeneratorOptions none;
   const StrategyInput& own = sweep.input();
   const StrategyInput input{own.batch, own.profile, own.layout, own.context, none};
   for (const Info info : kOthers) {
+    if (info == slimpipe_info && !free_exchange) {
+      continue;
+    }
     Result<IterationPlan> plan = info().plan(input);
     if (!plan) {
       sweep.reject(plan.failures());
@@ -158,34 +166,31 @@ std::vector<Start> first_decisions(const std::vector<Shape>& shapes, Pool& pool,
   return starts;
 }
 
-Result<IterationPlan> plan(const StrategyInput& input) {
-  const auto evaluations =
-      number_option(input.options, "evaluations", kEvaluations, 0, kMostEvaluations);
-  if (!evaluations) {
-    return evaluations.failures();
-  }
+// The best pipeline that is found.
+Result<IterationPlan> best_pipeline(const StrategyInput& input, std::int64_t evaluations,
+                                    bool free_exchange) {
   Sweep sweep(input);
   Pool pool;
   std::vector<Shape> shapes;
-  take_others(sweep, pool, shapes);
+  take_others(sweep, free_exchange, pool, shapes);
   for (Shape& shape : make_shapes(sweep)) {
     shapes.push_back(std::move(shape));
   }
   Judge judge;
-  Budget budget(*evaluations, input.options.contains("evaluations"));
+  Budget budget(evaluations, input.options.contains("evaluations"));
   std::vector<Start> starts = first_decisions(shapes, pool, judge, budget);
   std::int64_t share = 2 * static_cast<std::int64_t>(std::max<std::size_t>(starts.size(), 1));
   for (std::size_t i = 0; i < starts.size(); ++i) {
     const Shape& shape = shapes[starts[i].shape];
     if (shape.bound < pool.best()) {
-      const std::int64_t allowed = budget.allow(shape.table, *evaluations / share, share);
+      const std::int64_t allowed = budget.allow(shape.table, evaluations / share, share);
       pool.add(make_candidate(
           shape, improve(shape, std::move(starts[i].decision), allowed, i + 1, judge), judge));
     }
   }
   share = 2 * static_cast<std::int64_t>(kPolished);
   for (Candidate& candidate : pool.all()) {
-    polish(input, kPolishShare * budget.allow(candidate.table, *evaluations / share, share),
+    polish(input, kPolishShare * budget.allow(candidate.table, evaluations / share, share),
            candidate);
     sweep.offer(std::move(candidate));
   }
@@ -196,12 +201,55 @@ Result<IterationPlan> plan(const StrategyInput& input) {
   return plan;
 }
 
+Result<IterationPlan> plan(const StrategyInput& input) {
+  const auto evaluations =
+      number_option(input.options, "evaluations", kEvaluations, 0, kMostEvaluations);
+  const auto pipelines = choice_option(input.options, "pipelines", kPipelines);
+  const auto exchange = choice_option(input.options, "exchange", kExchange);
+  Diagnostics problems;
+  collect_failures(evaluations, problems);
+  collect_failures(pipelines, problems);
+  collect_failures(exchange, problems);
+  if (!problems.empty()) {
+    return problems;
+  }
+  Result<IterationPlan> pipeline = best_pipeline(input, *evaluations, *exchange == 1);
+  if (*pipelines == 1) {
+    return pipeline;
+  }
+  NoPipeline other = best_without_pipeline(input);
+  if (!other.plan || (pipeline && pipeline->predicted <= other.plan->predicted)) {
+    if (pipeline) {
+      pipeline->candidates += other.compared;
+    }
+    return pipeline;
+  }
+  other.plan->candidates = other.compared + (pipeline ? pipeline->candidates : 0);
+  if (pipeline) {
+    other.plan->note += fmt::format("; the best pipeline takes {:.3f} s",
+                                    static_cast<double>(pipeline->predicted) / kSecond);
+  }
+  return *std::move(other.plan);
+}
+
 constexpr std::array kOptions = {
     OptionSpec{.name = "evaluations",
                .unit = "",
                .default_value = "8000",
                .range = "0 to 100000000",
                .help = "orders that local search replays; fewer by default where units are many"},
+    OptionSpec{.name = "pipelines",
+               .unit = "",
+               .default_value = "any",
+               .range = "any | only",
+               .help = "any: groups of GPUs without a pipeline where those are faster; only: a "
+                       "pipeline always"},
+    OptionSpec{.name = "exchange",
+               .unit = "",
+               .default_value = "false",
+               .range = "false | true",
+               .help = "whether SlimPipe's exchange of attention context, which costs nothing "
+                       "here, may be used"},
 };
 
 }  // namespace
@@ -209,11 +257,15 @@ constexpr std::array kOptions = {
 const StrategyInfo& best_info() {
   static const StrategyInfo info = {
       .name = "best",
-      .summary = "our own search: any chunks, overlapping pipelines, recomputation by unit",
+      .summary =
+          "our own search: any chunks, overlapping pipelines, recomputation by unit, or no "
+          "pipeline where groups of GPUs are faster",
       .source = "this project",
       .assumptions =
-          "begins with the plans of all other pipelined strategies, SlimPipe's free exchange of "
-          "attention context included",
+          "never slower than another strategy with its default options on the same GPUs: their "
+          "plans are where it begins, those of deepspeed, flexsp and megatron, as their degrees "
+          "and layers are fastest, included (pipelines = only leaves them out); SlimPipe's free "
+          "exchange of attention context is left out unless asked for",
       .options = kOptions,
       .pipelined = true,
       .plan = plan,

@@ -14,32 +14,6 @@ constexpr std::int32_t kMostWideSlices = 12;  // K that are tried with threshold
 
 }  // namespace
 
-Time order_bound(const UnitTable& table) {
-  std::vector<Time> way(static_cast<std::size_t>(table.units), 0);  // of each unit, to the stage
-  Time bound = 0;
-  for (std::int32_t p = 0; p < table.stages; ++p) {
-    Time load = 0;
-    for (std::int32_t u = 0; u < table.units; ++u) {
-      load += table.forward[table.at(p, u)] + table.backward[table.at(p, u)];
-    }
-    // A stage begins no earlier than its first unit arrives, and its last one still has to go back.
-    Time head = kNever;
-    Time tail = kNever;
-    for (std::int32_t u = 0; u < table.units; ++u) {
-      Time to = 0;
-      Time back = 0;
-      for (std::int32_t q = 0; q < p; ++q) {
-        to += table.forward[table.at(q, u)] + table.latency[table.at(q, u)];
-        back += table.backward[table.at(q, u)] + table.latency[table.at(q, u)];
-      }
-      head = std::min(head, to);
-      tail = std::min(tail, back);
-    }
-    bound = std::max(bound, load + head + tail);
-  }
-  return bound;
-}
-
 Shape make_shape(data::Formation formation, CostRule rule, UnitTable table, std::string name) {
   const Time bound = order_bound(table);
   return {std::move(formation), rule, std::move(table), {}, bound, std::move(name)};
@@ -49,6 +23,10 @@ std::vector<Shape> make_shapes(Sweep& sweep) {
   const StrategyInput& input = sweep.input();
   std::vector<Shape> shapes;
   ElasticChoice choice;
+  const data::Tokens most = most_tokens_of_slice(input.profile, input.layout);
+  if (most < 1) {
+    return shapes;
+  }
   for (const double threshold : {1.0, 1.5, 2.0, 3.0}) {
     choice.token_threshold = threshold;
     for (const std::int32_t k : slice_numbers(input)) {
@@ -56,7 +34,7 @@ std::vector<Shape> make_shapes(Sweep& sweep) {
         break;
       }
       choice.slices = k;
-      if (auto chunks = elastic_chunks(sweep, choice)) {
+      if (auto chunks = elastic_chunks(sweep, choice, most)) {
         shapes.push_back(
             make_shape(std::move(chunks->formation), CostRule::kPlain, std::move(chunks->table),
                        fmt::format("balanced chunks, K = {}, threshold {}", k, threshold)));
@@ -64,7 +42,6 @@ std::vector<Shape> make_shapes(Sweep& sweep) {
     }
   }
   const data::Tokens context = context_of(input);
-  const data::Tokens most = most_tokens_of_slice(input.profile, input.layout);
   for (const std::int64_t eighths : {8, 9, 10, 12, 16, 24, 32}) {
     const data::Tokens tokens = std::max(input.batch.longest(), context / 8 * eighths);
     if (tokens > most) {
@@ -74,8 +51,7 @@ std::vector<Shape> make_shapes(Sweep& sweep) {
     if (!formation) {
       continue;
     }
-    sort_longest_first(input.profile, input.layout, *formation);
-    if (auto table = unit_table(input.profile, input.layout, *formation)) {
+    if (auto table = longest_first_table(input.profile, input.layout, *formation)) {
       shapes.push_back(make_shape(std::move(formation).value(), CostRule::kPlain,
                                   std::move(table).value(),
                                   fmt::format("packed to {} tokens", tokens)));

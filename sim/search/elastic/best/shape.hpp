@@ -19,9 +19,6 @@ struct Shape {
   std::string name;
 };
 
-/// Load of a stage between the shortest way to it and back.
-[[nodiscard]] Time order_bound(const UnitTable& table);
-
 [[nodiscard]] Shape make_shape(data::Formation formation, CostRule rule, UnitTable table,
                                std::string name);
 
