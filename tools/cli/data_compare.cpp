@@ -286,6 +286,10 @@ int compare_data(const Arguments& arguments, const Scenario& scenario) {
     }
   }
   tell_skipped(comparing.skipped());
+  if (!scenario.data->regimes.empty() && !data::can_be_read_again(scenario.data->lengths)) {
+    fmt::print(stderr, "note: no winner by length, because '{}' can be read only once\n",
+               scenario.data->lengths.text);
+  }
   const DataComparison comparison = comparing.take();
   if (comparison.lengths.lengths.sequences == 0) {
     return fail({bad_input(fmt::format("the data have no whole global batch of {} sequences",

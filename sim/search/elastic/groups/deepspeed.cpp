@@ -85,12 +85,12 @@ constexpr std::int32_t kLevels = 6;      // numbers of recomputed layers that `b
 constexpr std::int32_t kCapacities = 6;  // numbers of rounds that `balanced` compares
 
 constexpr OptionSpec kOptions[] = {
-    {"degree", "GPUs", "auto", "auto | best | a power of two that divides the GPUs",
+    {"degree", "GPUs", "best", "auto | best | a power of two that divides the GPUs",
      "GPUs that share a sequence; auto: the fewest that hold the context, best: the fastest."},
-    {"layers", "layers", "auto", "auto | best | 0 to the layers of the model",
+    {"layers", "layers", "best", "auto | best | 0 to the layers of the model",
      "Layers recomputed; auto: the fewest with which the context fits, best: the fastest of a "
      "few."},
-    {"packing", "", "full", "full | balanced",
+    {"packing", "", "balanced", "full | balanced",
      "Pack micro-batches to what memory holds, or try less, so that rounds come out full."},
 };
 
@@ -131,7 +131,7 @@ Result<Choices> read_choices(const StrategyInput& input, const Setting& setting)
                               "expected {}",
                               kName, packing->second, kOptions[2].range)));
   }
-  choices.balanced = packing != input.options.end() && packing->second == "balanced";
+  choices.balanced = packing == input.options.end() || packing->second == "balanced";
   if (!failures.empty()) {
     return failures;
   }
@@ -211,10 +211,10 @@ const StrategyInfo& deepspeed_info() {
           "Jacobs et al., 2309.14509; as a baseline in FlexSP (ASPLOS '25) and InfiniPipe "
           "(2509.21275)",
       .assumptions =
-          "sequences are packed best-fit to what memory holds; groups run the longest "
-          "micro-batches side by side and wait for each other after each, since ZeRO-3 "
-          "gathers parameters together; the degree is the smallest that holds the "
-          "context (the authors: 16 GPUs for 7B, 32 for 13B and 30B)",
+          "sequences are packed best-fit; groups run the longest micro-batches side by side "
+          "and wait for each other after each, since ZeRO-3 gathers parameters together; "
+          "degree, recomputed layers and tokens of a micro-batch are the best of a sweep "
+          "(InfiniPipe's authors: 16 GPUs for 7B, 32 for 13B and 30B, packed full)",
       .options = kOptions,
       .pipelined = false,
       .plan = plan_deepspeed,

@@ -30,7 +30,7 @@ constexpr std::int32_t kCapacities = 6;  // of plans with groups of one size
 constexpr std::int32_t kMostTrials = 64;
 
 constexpr OptionSpec kOptions[] = {
-    {"layers", "layers", "auto", "auto | best | 0 to the layers of the model",
+    {"layers", "layers", "best", "auto | best | 0 to the layers of the model",
      "Layers recomputed; auto: the fewest with which the context fits, best: the fastest of a "
      "few."},
     {"trials", "rounds", "5", "1 to 64",
@@ -267,8 +267,8 @@ const StrategyInfo& flexsp_info() {
       .assumptions =
           "their MILP per round is replaced by all ways to cut the GPUs into groups, "
           "bisection and local search; rounds of groups of one size are among the "
-          "choices; layers are recomputed as the memory of the context asks (the "
-          "authors: 36 for 30B, otherwise none)",
+          "choices; recomputed layers are the best of a sweep (InfiniPipe's authors: 36 for "
+          "30B, otherwise none)",
       .options = kOptions,
       .pipelined = false,
       .plan = plan_flexsp,

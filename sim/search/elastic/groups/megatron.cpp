@@ -27,11 +27,12 @@ constexpr std::int32_t kUsualTensor = 8;
 constexpr std::int32_t kLevels = 6;
 
 constexpr OptionSpec kOptions[] = {
-    {"tensor", "GPUs", "auto", "auto | a divisor of the GPUs",
-     "Tensor-parallel degree; auto: 8, or what a node and the number of GPUs allow."},
-    {"context_parallel", "", "auto", "auto | best | a divisor of the GPUs over tensor",
+    {"tensor", "GPUs", "best", "auto | best | a divisor of the GPUs",
+     "Tensor-parallel degree; auto: 8, or what a node and the number of GPUs allow, best: the "
+     "fastest within a node."},
+    {"context_parallel", "", "best", "auto | best | a divisor of the GPUs over tensor",
      "Context-parallel degree; auto: the smallest that holds the context, best: the fastest."},
-    {"layers", "layers", "auto", "auto | best | 0 to the layers of the model",
+    {"layers", "layers", "best", "auto | best | 0 to the layers of the model",
      "Layers recomputed; auto: the fewest with which the context fits, best: the fastest of a "
      "few."},
 };
@@ -79,8 +80,21 @@ std::int32_t usual_tensor(const SequenceProfile& profile, std::int32_t gpus) {
   return tensor;
 }
 
+// Powers of two that divide node and GPUs; at least 1.
+std::vector<std::int32_t> tensors_in_node(const SequenceProfile& profile, std::int32_t gpus) {
+  std::vector<std::int32_t> tensors;
+  for (std::int32_t tensor = 1; gpus % tensor == 0 && profile.gpus_per_node % tensor == 0;
+       tensor *= 2) {
+    tensors.push_back(tensor);
+    if (tensor > std::min(gpus, profile.gpus_per_node) / 2) {
+      break;
+    }
+  }
+  return tensors;
+}
+
 struct Choices {
-  std::int32_t tensor = 1;
+  std::vector<std::int32_t> tensors;  // ascending
   Choice context;
   Choice layers;
 };
@@ -99,16 +113,19 @@ Result<Choices> read_choices(const StrategyInput& input) {
   const Choice tensor = take(kOptions[0], 1, gpus);
   choices.context = take(kOptions[1], 1, gpus);
   choices.layers = take(kOptions[2], 0, input.profile.layers);
-  choices.tensor = tensor.given() ? tensor.value : usual_tensor(input.profile, gpus);
-  if (gpus % choices.tensor != 0) {
+  choices.tensors = tensor.given()  ? std::vector{tensor.value}
+                    : tensor.best() ? tensors_in_node(input.profile, gpus)
+                                    : std::vector{usual_tensor(input.profile, gpus)};
+  const std::int32_t least = choices.tensors.front();
+  if (gpus % least != 0) {
     failures.push_back(bad_input(
         fmt::format("option tensor of strategy {} is {}, which does not divide the {} GPUs", kName,
-                    choices.tensor, gpus)));
-  } else if (choices.context.given() && gpus / choices.tensor % choices.context.value != 0) {
+                    least, gpus)));
+  } else if (choices.context.given() && gpus / least % choices.context.value != 0) {
     failures.push_back(bad_input(fmt::format(
         "option context_parallel of strategy {} is {}, which does not divide the {} GPUs that "
         "tensor parallelism of {} leaves",
-        kName, choices.context.value, gpus / choices.tensor, choices.tensor)));
+        kName, choices.context.value, gpus / least, least)));
   }
   if (!failures.empty()) {
     return failures;
@@ -117,19 +134,20 @@ Result<Choices> read_choices(const StrategyInput& input) {
 }
 
 // All context-parallel degrees in question, ascending.
-std::vector<SequenceLayout> layouts(const StrategyInput& input, const Choices& choices) {
-  const std::int32_t replicas = input.layout.gpus() / choices.tensor;
+std::vector<SequenceLayout> layouts(const StrategyInput& input, const Choices& choices,
+                                    std::int32_t tensor) {
+  const std::int32_t replicas = input.layout.gpus() / tensor;
   std::vector<SequenceLayout> all;
   for (std::int32_t context = 1; context <= replicas; context *= 2) {
     if (!choices.context.given() && replicas % context == 0) {
-      all.push_back(replica_layout(input.layout.gpus(), choices.tensor, context));
+      all.push_back(replica_layout(input.layout.gpus(), tensor, context));
     }
     if (context > replicas / 2) {
       break;
     }
   }
-  if (choices.context.given()) {
-    all.push_back(replica_layout(input.layout.gpus(), choices.tensor, choices.context.value));
+  if (choices.context.given() && replicas % choices.context.value == 0) {
+    all.push_back(replica_layout(input.layout.gpus(), tensor, choices.context.value));
   }
   return all;
 }
@@ -170,7 +188,12 @@ Result<IterationPlan> plan_megatron(const StrategyInput& input) {
   if (!choices) {
     return choices.failures();
   }
-  const std::vector<SequenceLayout> all = layouts(input, *choices);
+  std::vector<SequenceLayout> all;
+  std::vector<Replica> replicas;
+  for (const std::int32_t tensor : choices->tensors) {
+    const std::vector<SequenceLayout> some = layouts(input, *choices, tensor);
+    all.insert(all.end(), some.begin(), some.end());
+  }
   for (const SequenceLayout& layout : all) {
     if (Diagnostics problems = check_sequence_profile(input.profile, layout); !problems.empty()) {
       return problems;
@@ -180,7 +203,10 @@ Result<IterationPlan> plan_megatron(const StrategyInput& input) {
   SequenceProfile profile = input.profile;
   profile.fixed = FixedCost::kNone;
   const data::Tokens context = rounds::context_of(input);
-  const std::vector<Replica> replicas = candidates(input, *choices, all);
+  for (const std::int32_t tensor : choices->tensors) {
+    const std::vector<Replica> some = candidates(input, *choices, layouts(input, *choices, tensor));
+    replicas.insert(replicas.end(), some.begin(), some.end());
+  }
   if (replicas.empty()) {
     const SequenceLayout& widest = all.back();
     const std::int32_t layers = choices->layers.given() ? choices->layers.value : profile.layers;
@@ -219,9 +245,9 @@ const StrategyInfo& megatron_info() {
       .assumptions =
           "sequences are packed best-fit to the context length; replicas get equally "
           "many micro-batches, balanced by time, and wait only at the end; gradients in "
-          "fp32 are reduced once; the context-parallel degree is the smallest that "
-          "holds the context (the authors: 2 for 7B, 4 for 13B and 30B, with 10, 20, 55 "
-          "layers recomputed)",
+          "fp32 are reduced once; tensor and context parallelism and recomputed layers are "
+          "the best of a sweep (InfiniPipe's authors: tensor 8, context 2 for 7B, 4 for 13B "
+          "and 30B, 10, 20, 55 layers recomputed)",
       .options = kOptions,
       .pipelined = false,
       .plan = plan_megatron,

@@ -100,17 +100,27 @@ TEST_CASE("groups: flexsp is never worse than deepspeed with as much recomputati
 TEST_CASE("groups: best is never worse than auto") {
   const SequenceProfile profile = a800("llama-30b");
   const auto batch = log_normal_batch(930, 1.52, 49'152, 128, 4);
+  const GeneratorOptions simple[] = {
+      {{"degree", "auto"}, {"layers", "auto"}, {"packing", "full"}},
+      {{"layers", "auto"}},
+      {{"tensor", "auto"}, {"context_parallel", "auto"}, {"layers", "auto"}},
+  };
   const GeneratorOptions best[] = {
       {{"degree", "best"}, {"layers", "best"}, {"packing", "balanced"}},
       {{"layers", "best"}},
-      {{"context_parallel", "best"}, {"layers", "best"}},
+      {{"tensor", "best"}, {"context_parallel", "best"}, {"layers", "best"}},
   };
   for (std::size_t i = 0; i < 3; ++i) {
-    const auto usual = plan_of(*kAll[i], batch, profile, 32, 49'152);
-    const auto searched = plan_of(*kAll[i], batch, profile, 32, 49'152, best[i]);
+    const auto usual = plan_of(*kAll[i], batch, profile, 32, 49'152, simple[i]);
+    const auto searched = plan_of(*kAll[i], batch, profile, 32, 49'152);
+    const auto asked = plan_of(*kAll[i], batch, profile, 32, 49'152, best[i]);
     REQUIRE(usual);
     REQUIRE(searched);
-    CHECK(searched->predicted <= usual->predicted);
+    REQUIRE(asked);
+    // A baseline is compared at its best unless somebody says otherwise. At 30B that is far.
+    CHECK(static_cast<double>(searched->predicted) < 0.9 * static_cast<double>(usual->predicted));
+    CHECK(searched->predicted == asked->predicted);
+    CHECK(searched->note == asked->note);
     CHECK(evaluated(*searched, batch, profile, 32, 49'152).feasible);
   }
 }
@@ -121,13 +131,15 @@ TEST_CASE("groups: degrees follow the memory that the context takes") {
   const std::pair<std::string_view, std::int32_t> known[] = {
       {"llama-7b", 8}, {"llama-13b", 16}, {"llama-30b", 32}};
   for (const auto& [model, degree] : known) {
-    const auto plan = plan_of(deepspeed_info(), batch, a800(model), 32, 0);
+    const auto plan = plan_of(deepspeed_info(), batch, a800(model), 32, 0,
+                              {{"degree", "auto"}, {"layers", "auto"}, {"packing", "full"}});
     REQUIRE(plan);
     CHECK(plan->layout.sequence == degree);
     CHECK(plan->layout.data == 32 / degree);
     CHECK(plan->layers_recomputed == 0);
   }
-  const auto given = plan_of(deepspeed_info(), batch, a800("llama-7b"), 32, 0, {{"degree", "4"}});
+  const auto given = plan_of(deepspeed_info(), batch, a800("llama-7b"), 32, 0,
+                             {{"degree", "4"}, {"layers", "auto"}});
   REQUIRE(given);
   CHECK(given->layout.sequence == 4);
   CHECK(given->layers_recomputed > 0);
@@ -137,7 +149,7 @@ TEST_CASE("groups: megatron's states are those of the distributed optimizer") {
   const SequenceProfile profile = a800("llama-30b");
   const auto batch = log_normal_batch(930, 1.52, 49'152, 64, 4);
   const auto plan = plan_of(megatron_info(), batch, profile, 64, 49'152,
-                            {{"context_parallel", "2"}, {"layers", "55"}});
+                            {{"tensor", "8"}, {"context_parallel", "2"}, {"layers", "55"}});
   REQUIRE(plan);
   CHECK(plan->layout.tensor == 8);
   CHECK(plan->layout.context == 2);
@@ -222,8 +234,9 @@ TEST_CASE("groups: options and inputs that make no sense are bad input") {
   refused(flexsp_info(), {{"trials", "0"}}, "cannot be '0'");
   refused(flexsp_info(), {{"trials", "auto"}}, "cannot be 'auto'");
   refused(megatron_info(), {{"tensor", "3"}}, "does not divide");
-  refused(megatron_info(), {{"tensor", "best"}}, "tensor");
-  refused(megatron_info(), {{"context_parallel", "8"}}, "does not divide");
+  refused(megatron_info(), {{"tensor", "most"}}, "tensor");
+  refused(megatron_info(), {{"tensor", "8"}, {"context_parallel", "8"}}, "does not divide");
+  refused(megatron_info(), {{"context_parallel", "5"}}, "does not divide");
   refused(megatron_info(), {{"layers", ""}}, "cannot be ''");
   for (const StrategyInfo* info : kAll) {
     CHECK(plan_of(*info, {}, profile, 32, 0).failures().front().kind == FailureKind::kBadInput);

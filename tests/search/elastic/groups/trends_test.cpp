@@ -24,17 +24,17 @@ TEST_CASE("groups: flexsp is faster than deepspeed and megatron as their authors
   };
   const Setting settings[] = {
       {"llama-7b",
-       {{"degree", "16"}},
+       {{"degree", "16"}, {"layers", "auto"}, {"packing", "full"}},
        {{"layers", "0"}},
-       {{"context_parallel", "2"}, {"layers", "10"}}},
+       {{"tensor", "8"}, {"context_parallel", "2"}, {"layers", "10"}}},
       {"llama-13b",
-       {{"degree", "32"}},
+       {{"degree", "32"}, {"layers", "auto"}, {"packing", "full"}},
        {{"layers", "0"}},
-       {{"context_parallel", "4"}, {"layers", "20"}}},
+       {{"tensor", "8"}, {"context_parallel", "4"}, {"layers", "20"}}},
       {"llama-30b",
-       {{"degree", "32"}, {"layers", "36"}},
+       {{"degree", "32"}, {"layers", "36"}, {"packing", "full"}},
        {{"layers", "36"}},
-       {{"context_parallel", "4"}, {"layers", "55"}}},
+       {{"tensor", "8"}, {"context_parallel", "4"}, {"layers", "55"}}},
   };
   for (const Setting& setting : settings) {
     const SequenceProfile profile = a800(setting.model);
