@@ -68,6 +68,9 @@ Result<std::optional<data::GlobalBatch>> regime_batch(const Scenario& scenario, 
   options.longest = up_to;
   options.global_batch = 1;
   options.shuffle_window = 0;
+  if (!data::can_be_read_again(scenario.data->lengths)) {
+    return std::optional<data::GlobalBatch>{};  // opening a pipe again would wait for ever
+  }
   Result<data::BatchSampler> sampler = data::BatchSampler::open(scenario.data->lengths, options);
   if (!sampler) {
     return std::optional<data::GlobalBatch>{};  // none of these lengths

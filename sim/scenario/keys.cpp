@@ -56,8 +56,8 @@ std::string value_words(const KeySpec& spec) {
       return fmt::format("a number from {} to {}", static_cast<double>(spec.low) / 1e9,
                          static_cast<double>(spec.high) / 1e9);
     case KeyType::kTokens:
-      return spec.low == 0 ? "a number of tokens such as 4096 or 48K, at least 0"
-                           : "a number of tokens such as 4096 or 48K, at least 1";
+      return fmt::format("a number of tokens such as 4096 or 48K, from {} to {}", spec.low,
+                         spec.high);
   }
   return "";
 }

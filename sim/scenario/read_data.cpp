@@ -106,6 +106,13 @@ void check_layout(Reader& reader, const DataChoices& data) {
       return;
     }
   }
+  // What is wrong with the constants alone is wrong on one GPU too.
+  if (const Diagnostics wrong = check_sequence_profile(data.profile, {}); !wrong.empty()) {
+    for (const Diagnostic& failure : wrong) {
+      reader.fail(reader.has("profile") ? "profile" : "data", failure.message, failure.hint);
+    }
+    return;
+  }
   for (const Diagnostic& failure : check_sequence_profile(data.profile, layout)) {
     reader.fail(reader.has("parallelism") ? "parallelism" : "data", failure.message, failure.hint);
   }

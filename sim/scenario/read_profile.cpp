@@ -52,7 +52,9 @@ void replace_all_to_all(Reader& reader, SequenceProfile& profile) {
   if (table->kind != Node::Kind::kMap || table->entries.empty()) {
     reader.fail(*table, fmt::format("'profile.all_to_all' is {}, expected a map from numbers of "
                                     "GPUs to bandwidths",
-                                    describe(*table)));
+                                    table->entries.empty() && table->kind == Node::Kind::kMap
+                                        ? "empty"
+                                        : describe(*table)));
     return;
   }
   constexpr KeySpec kRate{.path = "profile.all_to_all",

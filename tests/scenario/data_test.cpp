@@ -157,6 +157,23 @@ TEST_SUITE("scenario") {
     CHECK_FALSE(none->has_value());
   }
 
+  TEST_CASE("what is wrong with constants is said of the profile, not of the layout") {
+    const auto wrong = [](const char* profile) {
+      const Result<Scenario> scenario =
+          read_scenario("model: llama-7b\nprofile: {" + std::string(profile) +
+                            "}\nparallelism: {pipeline: 4, ulysses: 8}\ndata: {lengths: github}\n",
+                        "wrong.yaml");
+      REQUIRE_FALSE(scenario.ok());
+      return scenario.failures();
+    };
+    for (const char* profile : {"quadratic: 0, linear: 0", "forward_share: 1", "activation: 0",
+                                "activation: 1", "capacity: 0", "element: 0"}) {
+      CHECK(wrong(profile).front().place.line == 2);
+    }
+    CHECK(wrong("all_to_all: {4: 96GB/s}").front().place.line == 3);
+    CHECK(wrong("all_to_all: {}").front().message.find("is empty") != std::string::npos);
+  }
+
   TEST_CASE("finite data end, and the message says after how many batches") {
     const Scenario scenario = read(kText, {"data.lengths=constant(100)", "data.iteration=2"});
     CHECK(chosen_batch(scenario, nullptr).ok());

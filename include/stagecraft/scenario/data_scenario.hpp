@@ -41,7 +41,8 @@ struct IterationRun {
                                                                   std::int32_t count);
 
 /// One batch of sequences of lengths in (above, up_to] alone, of about `tokens` tokens (at least
-/// one sequence, at most 2^20); nothing if the data have none in a million sequences.
+/// one sequence, at most 2^20); nothing if the data have none in a million sequences, or
+/// can be read only once.
 [[nodiscard]] Result<std::optional<data::GlobalBatch>> regime_batch(const Scenario& scenario,
                                                                     data::Tokens above,
                                                                     data::Tokens up_to,

@@ -226,7 +226,8 @@ Record CsvRecords::take_first(std::string_view row, std::int64_t number) {
     for (const Cell& cell : cells_) {
       names.push_back(trimmed(cell.text));
     }
-    const std::string_view near = nearest_name(column_, names);
+    const std::string_view near =
+        column_.empty() ? std::string_view{} : nearest_name(column_, names);
     Record record =
         wrong_at(row, number, 0, std::move(problem),
                  near.empty() ? "" : fmt::format("did you mean '{}'?", printable(near)));

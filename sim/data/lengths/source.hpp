@@ -29,7 +29,4 @@ struct Lengths::Source {
 
 [[nodiscard]] Result<LengthSource> open_file(const FileInput& input, SkippedLines* skipped);
 
-/// True if reading it a second time gives the same again.
-[[nodiscard]] bool can_be_read_again(const Lengths& lengths);
-
 }  // namespace stagecraft::data

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "group_bounds.hpp"
 #include "stagecraft/core/check.hpp"
@@ -51,9 +52,7 @@ class Planner {
         delta_(delta),
         options_(options),
         count_(problem.slices.size()),
-        bound_((count_ + 1) * (count_ + 1), 0),
-        known_((count_ + 1) * (count_ + 1), false),
-        plans_(known_.size()) {
+        known_((count_ + 1) * (count_ + 1), false) {
     first_.push_back(0);
     for (const std::int32_t slices : problem.slices) {
       first_.push_back(first_.back() + slices);
@@ -69,10 +68,10 @@ class Planner {
         return plan;
       }
     }
-    const std::vector<std::int64_t> least = least_layers(problem_, first_);
-    std::ranges::transform(least, bound_.begin(), [&](std::int64_t layers) {
-      return layers >= kTooMuch ? kNoPath : layers * shortest_layer_;
-    });
+    bound_ = least_layers(problem_, first_);
+    for (Time& bound : bound_) {
+      bound = bound >= kTooMuch ? kNoPath : bound * shortest_layer_;
+    }
     while (true) {
       const Path hoped = shortest_path(false);
       const Path known = shortest_path(true);
@@ -174,7 +173,7 @@ class Planner {
       const std::size_t j = path[at + 1];
       plan.sizes.push_back(static_cast<std::int32_t>(j - i));
       plan.cost += delta_[i] + bound_[edge(i, j)];
-      const std::vector<std::int32_t>& layers = plans_[edge(i, j)];
+      const std::vector<std::int32_t>& layers = plans_.at(edge(i, j));
       const auto width = static_cast<std::size_t>(first_[j] - first_[i]);
       for (std::size_t stage = 0; stage < static_cast<std::size_t>(problem_.stages); ++stage) {
         std::copy_n(layers.begin() + static_cast<std::ptrdiff_t>(stage * width), width,
@@ -193,7 +192,7 @@ class Planner {
   Time shortest_layer_ = 0;
   std::vector<Time> bound_;  // [M + 1][M + 1] exact where known
   std::vector<bool> known_;
-  std::vector<std::vector<std::int32_t>> plans_;  // where known
+  std::map<std::size_t, std::vector<std::int32_t>> plans_;  // where known: few
 };
 
 }  // namespace
@@ -208,6 +207,16 @@ GroupPlan plan_groups(const CheckpointProblem& problem, std::span<const Time> de
     GroupPlan nothing;
     nothing.feasible = true;
     return nothing;
+  }
+  // Every path pays the first warm-up at least, so one pipeline that recomputes nothing is the
+  // shortest. Large batches of short sequences have too many micro-batches for a table of pairs.
+  if (shortages(problem, unit_order(problem)).empty()) {
+    GroupPlan whole;
+    whole.feasible = true;
+    whole.sizes = {static_cast<std::int32_t>(problem.slices.size())};
+    whole.cost = delta.front();
+    whole.layers.assign(problem.memory.size(), 0);
+    return whole;
   }
   return Planner(problem, delta, options).run();
 }

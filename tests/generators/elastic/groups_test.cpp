@@ -188,6 +188,23 @@ TEST_SUITE("generators") {
     }
   }
 
+  TEST_CASE("many thousand micro-batches that fit take no table of pairs") {
+    constexpr std::size_t kUnits = 100'000;  // pairs of them would take hundreds of GB
+    CheckpointProblem problem;
+    problem.stages = 2;
+    problem.layers = {4, 4};
+    problem.room = {1'000, 1'000};
+    problem.slices.assign(kUnits, 1);
+    problem.memory.assign(2 * kUnits, 100);
+    problem.saving.assign(2 * kUnits, 20);
+    problem.layer_time.assign(kUnits, 7);
+    const GroupPlan plan = plan_groups(problem, std::vector<Time>(kUnits, 50));
+    REQUIRE(plan.feasible);
+    CHECK(plan.sizes == std::vector<std::int32_t>{kUnits});
+    CHECK(plan.cost == 50);
+    CHECK(plan.layers == std::vector<std::int32_t>(2 * kUnits, 0));
+  }
+
   TEST_CASE("sixty micro-batches that do not fit in one pipeline") {
     Random random(34);
     CheckpointProblem problem =

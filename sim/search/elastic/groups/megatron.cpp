@@ -25,6 +25,7 @@ constexpr std::string_view kName = "megatron";
 constexpr double kGradientBytes = 4.0;
 constexpr std::int32_t kUsualTensor = 8;
 constexpr std::int32_t kLevels = 6;
+constexpr std::int32_t kCapacities = 6;  // tokens of a micro-batch
 
 constexpr OptionSpec kOptions[] = {
     {"tensor", "GPUs", "best", "auto | best | a divisor of the GPUs",
@@ -218,15 +219,19 @@ Result<IterationPlan> plan_megatron(const StrategyInput& input) {
     const rounds::GroupModel model =
         rounds::group_model(profile, replica.layout, replica.layers,
                             rounds::activation_room(profile, terms.states), context);
-    Result<IterationPlan> plan =
-        rounds::uniform_plan(input, kName, profile, model, replica.layers, terms, context);
-    if (!plan) {
-      return plan;
+    // Up to the context as its authors pack, or less, so that replicas get about as much each.
+    for (const data::Tokens capacity :
+         rounds::round_capacities(input.batch, context, replica.layout.data, kCapacities)) {
+      Result<IterationPlan> plan =
+          rounds::uniform_plan(input, kName, profile, model, replica.layers, terms, capacity);
+      if (!plan) {
+        return plan;
+      }
+      plan->note = fmt::format("tensor {}, context {}, {} replicas, {} layers recomputed",
+                               replica.layout.tensor, replica.layout.context, replica.layout.data,
+                               replica.layers);
+      rounds::keep_better(best, std::move(plan).value());
     }
-    plan->note = fmt::format("tensor {}, context {}, {} replicas, {} layers recomputed",
-                             replica.layout.tensor, replica.layout.context, replica.layout.data,
-                             replica.layers);
-    rounds::keep_better(best, std::move(plan).value());
   }
   return *std::move(best);
 }
@@ -243,7 +248,7 @@ const StrategyInfo& megatron_info() {
           "Megatron-LM; Korthikanti et al., 2205.05198; as a baseline in InfiniPipe "
           "(2509.21275)",
       .assumptions =
-          "sequences are packed best-fit to the context length; replicas get equally "
+          "sequences are packed best-fit to the context length or less; replicas get equally "
           "many micro-batches, balanced by time, and wait only at the end; gradients in "
           "fp32 are reduced once; tensor and context parallelism and recomputed layers are "
           "the best of a sweep (InfiniPipe's authors: tensor 8, context 2 for 7B, 4 for 13B "
