@@ -76,7 +76,7 @@ compare() {
   cp result.json first.json
   mkfifo pipe
   seq 100 20 20000 >pipe &
-  run 0 compare "$scenario" "${small[@]}" --set data.lengths=pipe --schedules 1f1b
+  run 0 compare "$scenario" "${small[@]}" --set data.lengths="$PWD/pipe" --schedules 1f1b
   check "a pipe is read once" has "$err" "no winner by length"
   run 0 compare "$scenario" "${small[@]}" --schedules elastic,1f1b,flexsp --json result.json --threads 1
   check "the same on one thread" python3 - first.json result.json <<'PYTHON'
