@@ -15,6 +15,7 @@
 #include "choices.hpp"
 #include "deepspeed.hpp"
 #include "groups.hpp"
+#include "stagecraft/core/check.hpp"
 
 namespace stagecraft::elastic {
 namespace {
@@ -233,6 +234,7 @@ Result<IterationPlan> plan_megatron(const StrategyInput& input) {
       rounds::keep_better(best, std::move(plan).value());
     }
   }
+  STAGECRAFT_CHECK(best.has_value(), "there is a capacity to pack to");
   return *std::move(best);
 }
 
