@@ -1,37 +1,10 @@
 #!/usr/bin/env bash
 # Runs the program on scenarios that bring their data, as a user does: elastic_test.sh PROGRAM SOURCE_FOLDER CASE
 # Cases are called by name at the end.
-# shellcheck disable=SC2317
-set -uo pipefail
-program=$1 source=$2 case=$3
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+# shellcheck disable=SC2154,SC2317
+# shellcheck source=tests/cli/support.sh
+. "$(dirname "$0")/support.sh"
 cd "$folder" || exit 1
-failed=0
-
-# run STATUS ARGUMENT...: fails unless the exit status is STATUS; keeps both streams in $out and $err.
-run() {
-  local expected=$1 status
-  shift
-  "$program" "$@" >out 2>err
-  status=$?
-  out=$(cat out) err=$(cat err)
-  if [ "$status" != "$expected" ]; then
-    echo "stagecraft $*: exit status $status, expected $expected"
-    echo "$err" | head -5
-    failed=1
-  fi
-}
-# check TEXT CONDITION...: fails unless the condition holds.
-check() {
-  local what=$1
-  shift
-  if ! "$@"; then
-    echo "failed: $what"
-    failed=1
-  fi
-}
-has() { [[ $1 == *"$2"* ]]; }
 # json EXPRESSION FILE: a Python expression over the result `r` must be true.
 json() { python3 -c "import json, sys; r = json.load(open(sys.argv[1])); sys.exit(0 if $1 else 1)" "$2"; }
 
