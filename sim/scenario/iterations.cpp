@@ -80,7 +80,10 @@ Result<std::optional<data::GlobalBatch>> regime_batch(const Scenario& scenario, 
   while (static_cast<std::int64_t>(all.sequences.size()) < kMostSequences &&
          (sum == 0 || sum < tokens)) {
     const Result<std::optional<data::GlobalBatch>> one = sampler->next();
-    if (!one || !*one) {
+    if (!one) {
+      return at_data(scenario, one.failures());
+    }
+    if (!*one) {
       break;
     }
     all.sequences.insert(all.sequences.end(), (*one)->sequences.begin(), (*one)->sequences.end());

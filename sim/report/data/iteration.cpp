@@ -139,11 +139,12 @@ std::string iteration_text(const std::string& scenario, const elastic::Iteration
   add_line(text, "time goes into", parts_text(result));
   if (result.lower_bound > 0) {
     add_line(text, "lower bound",
-             fmt::format("{}, {} above it (any order of these units on these stages)",
-                         time_text(result.lower_bound),
+             fmt::format("{}, {} above it ({})", time_text(result.lower_bound),
                          percent_text(static_cast<double>(result.time) /
                                           static_cast<double>(result.lower_bound) -
-                                      1.0)));
+                                      1.0),
+                         plan.pipelined ? "any order of these units on these stages"
+                                        : "these micro-batches on groups of these sizes"));
   }
   add_line(text, "peak memory", memory_text(result.peak_memory) + " per GPU");
   add_line(text, "planning",
