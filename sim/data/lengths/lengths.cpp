@@ -37,10 +37,12 @@ std::string file_summary(const FileInput& input) {
 /// Neither a file nor the name of anything: which of both was meant is not known.
 Diagnostic nothing_like_it(std::string_view text, const Diagnostic& as_file) {
   const std::string_view near = nearest_expression(text.substr(0, text.find('(')));
-  return bad_input(
-      fmt::format("{} is neither a file ({}) nor a name or an expression for lengths",
-                  in_quotes(text), as_file.message),
-      near.empty() ? "see `stagecraft list data`" : fmt::format("did you mean '{}'?", near));
+  return bad_input(fmt::format("{} is neither a file ({}) nor a name or an expression for lengths",
+                               in_quotes(text), as_file.message),
+                   near.empty() ? "see `stagecraft list data`"
+                   : near == text
+                       ? fmt::format("{} takes arguments, see `stagecraft list data`", near)
+                       : fmt::format("did you mean '{}'?", near));
 }
 
 }  // namespace
