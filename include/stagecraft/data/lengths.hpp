@@ -64,7 +64,8 @@ struct Lengths {
 [[nodiscard]] Result<LengthSource> open_lengths(const Lengths& lengths, std::uint64_t seed,
                                                 SkippedLines* skipped = nullptr);
 
-/// True if opening the stream a second time gives the same again: false of standard input and pipes.
+/// True if opening the stream a second time gives the same again: false of standard input and
+/// pipes.
 [[nodiscard]] bool can_be_read_again(const Lengths& lengths);
 
 /// For help texts: what an expression looks like, a line each.
