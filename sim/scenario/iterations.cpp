@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "stagecraft/core/check.hpp"
 #include "stagecraft/core/text.hpp"
 #include "stagecraft/scenario/data_scenario.hpp"
 #include "stagecraft/scenario/write.hpp"
@@ -12,12 +13,18 @@ namespace {
 
 constexpr std::int64_t kMostSequences = 1 << 20;
 
+/// Every function here is about a scenario that brings its data.
+const DataChoices& data_of(const Scenario& scenario) {
+  STAGECRAFT_CHECK(scenario.data.has_value(), "a scenario that brings its data");
+  return *scenario.data;  // NOLINT(bugprone-unchecked-optional-access): checked above
+}
+
 /// Gives failures about the data the place of the section.
 Diagnostics at_data(const Scenario& scenario, Diagnostics failures) {
   for (Diagnostic& failure : failures) {
     if (failure.place.file.empty()) {
-      failure.place = scenario.data->place;
-      failure.source_line = scenario.data->source_line;
+      failure.place = data_of(scenario).place;
+      failure.source_line = data_of(scenario).source_line;
     }
   }
   return failures;
@@ -36,7 +43,7 @@ const GeneratorOptions& strategy_options(const Scenario& scenario, std::string_v
 }
 
 Result<data::BatchSampler> open_batches(const Scenario& scenario) {
-  const DataChoices& data = *scenario.data;
+  const DataChoices& data = data_of(scenario);
   Result<data::BatchSampler> sampler = data::BatchSampler::open(data.lengths, data.sampling);
   if (!sampler) {
     return at_data(scenario, sampler.failures());
@@ -63,15 +70,15 @@ Result<std::vector<data::GlobalBatch>> take_batches(const Scenario& scenario,
 
 Result<std::optional<data::GlobalBatch>> regime_batch(const Scenario& scenario, data::Tokens above,
                                                       data::Tokens up_to, data::Tokens tokens) {
-  data::SamplingOptions options = scenario.data->sampling;
+  data::SamplingOptions options = data_of(scenario).sampling;
   options.shortest = above + 1;
   options.longest = up_to;
   options.global_batch = 1;
   options.shuffle_window = 0;
-  if (!data::can_be_read_again(scenario.data->lengths)) {
+  if (!data::can_be_read_again(data_of(scenario).lengths)) {
     return std::optional<data::GlobalBatch>{};  // opening a pipe again would wait for ever
   }
-  Result<data::BatchSampler> sampler = data::BatchSampler::open(scenario.data->lengths, options);
+  Result<data::BatchSampler> sampler = data::BatchSampler::open(data_of(scenario).lengths, options);
   if (!sampler) {
     return std::optional<data::GlobalBatch>{};  // none of these lengths
   }
@@ -98,7 +105,7 @@ Result<std::optional<data::GlobalBatch>> regime_batch(const Scenario& scenario, 
 Result<IterationRun> run_iteration(const Scenario& scenario, std::string_view strategy,
                                    const data::GlobalBatch& batch) {
   const GeneratorOptions& options = strategy_options(scenario, strategy);
-  const elastic::StrategyInput input = strategy_input(*scenario.data, batch, options);
+  const elastic::StrategyInput input = strategy_input(data_of(scenario), batch, options);
   IterationRun run;
   Result<elastic::IterationPlan> plan = elastic::plan_iteration(strategy, input);
   if (!plan) {
@@ -128,6 +135,8 @@ Result<IterationRun> run_iteration(const Scenario& scenario, std::string_view st
 
 std::string write_iteration(const Scenario& scenario, const elastic::IterationPlan& plan,
                             std::string_view comment) {
+  STAGECRAFT_CHECK(plan.pipelined.has_value(), "a plan with a pipeline");
+  // NOLINTNEXTLINE(bugprone-unchecked-optional-access): checked above
   const elastic::PipelinedPlan& pipelined = *plan.pipelined;
   PreparedRun run;
   run.scenario = fmt::format("{}, {}", scenario.name, plan.strategy);
@@ -141,7 +150,7 @@ std::string write_iteration(const Scenario& scenario, const elastic::IterationPl
 }
 
 Result<data::GlobalBatch> chosen_batch(const Scenario& scenario, data::SkippedLines* skipped) {
-  const std::int32_t wanted = scenario.data->iteration;
+  const std::int32_t wanted = data_of(scenario).iteration;
   Result<data::BatchSampler> sampler = open_batches(scenario);
   if (!sampler) {
     return sampler.failures();
@@ -156,7 +165,7 @@ Result<data::GlobalBatch> chosen_batch(const Scenario& scenario, data::SkippedLi
                      {bad_input(fmt::format("'data.iteration' is {}, and the data end after {} "
                                             "global {} of {} sequences",
                                             wanted, i, i == 1 ? "batch" : "batches",
-                                            scenario.data->sampling.global_batch),
+                                            data_of(scenario).sampling.global_batch),
                                 "lower it or training.global_batch, or let data.epochs be 0")});
     }
     if (i == wanted) {

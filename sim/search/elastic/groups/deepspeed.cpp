@@ -7,6 +7,8 @@
 
 #include <fmt/core.h>
 
+#include "stagecraft/core/check.hpp"
+
 #include "choices.hpp"
 #include "groups.hpp"
 
@@ -58,9 +60,12 @@ Result<IterationPlan> best_uniform(const StrategyInput& input, const Setting& se
     }
     keep_better(best, std::move(plan).value());
   }
+  STAGECRAFT_CHECK(best.has_value(), "at least one capacity");
+  // NOLINTBEGIN(bugprone-unchecked-optional-access): checked above
   best->note = fmt::format("degree {}, {} groups, {} rounds, {} layers recomputed", degree,
                            model.layout.data, best->rounds.size(), layers);
   return *std::move(best);
+  // NOLINTEND(bugprone-unchecked-optional-access)
 }
 
 std::vector<std::int32_t> layer_levels(std::int32_t fewest, std::int32_t most, std::int32_t count) {
@@ -196,7 +201,8 @@ Result<IterationPlan> plan_deepspeed(const StrategyInput& input) {
     }
     rounds::keep_better(best, std::move(plan).value());
   }
-  return *std::move(best);
+  STAGECRAFT_CHECK(best.has_value(), "at least one choice");
+  return *std::move(best);  // NOLINT(bugprone-unchecked-optional-access): checked above
 }
 
 }  // namespace
