@@ -314,7 +314,7 @@ TEST_SUITE("data") {
              Case{"constant(5, min=9)", "no lengths lie between 9 and 2147483648"},
              Case{"4Q", "neither a file"},
              Case{"unifrm(1, 2)", "did you mean 'uniform'?"},
-             Case{"uniform", "did you mean 'uniform'?"},
+             Case{"uniform", "uniform takes arguments, see `stagecraft list data`"},
          }) {
       CAPTURE(c.text);
       const std::string text = failure(c.text);
