@@ -72,7 +72,7 @@ class Writer {
   bool first_ = true;
 };
 
-std::string quoted(std::string_view text) {
+std::string json_string(std::string_view text) {
   std::string result = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') {
@@ -131,7 +131,7 @@ class RunTrace {
     const std::int64_t pid = process(device);
     const std::string name = fmt::format("{}device {}", prefix_, device);
     writer_.event(R"("ph":"M","pid":{},"name":"process_name","args":{{"name":{}}})", pid,
-                  quoted(name));
+                  json_string(name));
     writer_.event(R"("ph":"M","pid":{0},"name":"process_sort_index","args":{{"sort_index":{0}}})",
                   pid);
   }
@@ -143,7 +143,7 @@ class RunTrace {
       const std::string label =
           lane == 0 ? std::string(name) : fmt::format("{} {}", name, lane + 1);
       writer_.event(R"("ph":"M","pid":{},"tid":{},"name":"thread_name","args":{{"name":{}}})",
-                    process(device), tid, quoted(label));
+                    process(device), tid, json_string(label));
       writer_.event(
           R"("ph":"M","pid":{},"tid":{},"name":"thread_sort_index","args":{{"sort_index":{}}})",
           process(device), tid, tid);

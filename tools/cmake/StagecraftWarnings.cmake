@@ -7,7 +7,7 @@ target_compile_options(
             -Wall
             -Wextra
             -Wpedantic
-            -Wshadow
+            $<$<NOT:$<BOOL:${STAGECRAFT_UNITY}>>:-Wshadow>
             -Wconversion
             -Wsign-conversion
             -Wnon-virtual-dtor

@@ -21,7 +21,7 @@ Setting zero_setting(const StrategyInput& input) {
   setting.degrees = group_degrees(input.profile, setting.gpus);
   setting.states = model_state_bytes(input.profile, ulysses_layout(1, setting.gpus), 0);
   setting.room = activation_room(input.profile, setting.states);
-  setting.context = context_of(input);
+  setting.context = longest_to_hold(input);
   setting.limit = std::max(input.batch.tokens(), setting.context);
   return setting;
 }

@@ -161,7 +161,7 @@ std::vector<Replica> candidates(const StrategyInput& input, const Choices& choic
   for (const SequenceLayout& layout : all) {
     const Bytes room = rounds::activation_room(profile, replica_states(profile, layout));
     const std::optional<std::int32_t> fewest =
-        rounds::fewest_layers(profile, layout, rounds::context_of(input), room);
+        rounds::fewest_layers(profile, layout, rounds::longest_to_hold(input), room);
     if (!fewest || (choices.layers.given() && choices.layers.value < *fewest)) {
       continue;
     }
@@ -204,7 +204,7 @@ Result<IterationPlan> plan_megatron(const StrategyInput& input) {
   // Parameters stay where they are; units move none.
   SequenceProfile profile = input.profile;
   profile.fixed = FixedCost::kNone;
-  const data::Tokens context = rounds::context_of(input);
+  const data::Tokens context = rounds::longest_to_hold(input);
   for (const std::int32_t tensor : choices->tensors) {
     const std::vector<Replica> some = candidates(input, *choices, layouts(input, *choices, tensor));
     replicas.insert(replicas.end(), some.begin(), some.end());

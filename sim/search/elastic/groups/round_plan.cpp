@@ -139,7 +139,7 @@ Time rounds_bound(std::span<const GroupRound> rounds, const RoundTerms& terms, s
   return bound;
 }
 
-data::Tokens context_of(const StrategyInput& input) {
+data::Tokens longest_to_hold(const StrategyInput& input) {
   return std::max(input.context, input.batch.longest());
 }
 

@@ -35,7 +35,7 @@ namespace stagecraft::elastic::rounds {
                                 std::int32_t layers, std::int32_t gpus);
 
 /// What a plan needs and the batch gives: the longest sequence to hold.
-[[nodiscard]] data::Tokens context_of(const StrategyInput& input);
+[[nodiscard]] data::Tokens longest_to_hold(const StrategyInput& input);
 
 /// Bad input where the batch is empty or layout and profile are unusable.
 [[nodiscard]] Diagnostics check_input(const StrategyInput& input);
