@@ -1,17 +1,13 @@
-// The keys of a scenario that brings its data: model, data, training, parallelism, profile.
+// The keys of a scenario that brings its data: model, data, training, parallelism.
 #include "key_tables.hpp"
-#include "stagecraft/core/units.hpp"
 #include "stagecraft/data/lengths.hpp"
 
 namespace stagecraft {
 namespace {
 
-constexpr std::int64_t kMost = kLargestQuantity;
-constexpr std::int64_t kBillion = 1'000'000'000;
-constexpr std::int64_t kMostGpus = 65'535;
 constexpr std::int64_t kMostSequences = 1 << 20;
 
-constexpr KeySpec kKeys[] = {
+constexpr KeySpec kDataKeys[] = {
     {.path = "model",
      .help =
          "Name of the model, for which the profile has constants (`stagecraft list profiles`)."},
@@ -52,7 +48,7 @@ constexpr KeySpec kKeys[] = {
     {.path = "data.seed",
      .type = KeyType::kInteger,
      .low = 0,
-     .high = kMost,
+     .high = kLargestQuantity,
      .default_value = "1",
      .help = "Seed of drawing and shuffling."},
     {.path = "data.shuffle_window",
@@ -98,143 +94,39 @@ constexpr KeySpec kKeys[] = {
     {.path = "parallelism.pipeline",
      .type = KeyType::kInteger,
      .low = 1,
-     .high = kMostGpus,
+     .high = key_limits::kMostGpus,
      .default_value = "1",
      .help = "Pipeline stages, one per device."},
     {.path = "parallelism.ulysses",
      .type = KeyType::kInteger,
      .low = 1,
-     .high = kMostGpus,
+     .high = key_limits::kMostGpus,
      .default_value = "1",
      .help = "GPUs that share the sequences of a stage and exchange heads (Ulysses)."},
     {.path = "parallelism.tensor",
      .type = KeyType::kInteger,
      .low = 1,
-     .high = kMostGpus,
+     .high = key_limits::kMostGpus,
      .default_value = "1",
      .help = "GPUs that share the matrices of a stage."},
     {.path = "parallelism.context",
      .type = KeyType::kInteger,
      .low = 1,
-     .high = kMostGpus,
+     .high = key_limits::kMostGpus,
      .default_value = "1",
      .help = "GPUs that share the sequences of a stage and pass keys and values round."},
     {.path = "parallelism.data",
      .type = KeyType::kInteger,
      .low = 1,
-     .high = kMostGpus,
+     .high = key_limits::kMostGpus,
      .default_value = "1",
      .help = "Replicas of the whole; strategies with a pipeline take 1."},
-
-    {.path = "profile.name",
-     .default_value = "a800-80gb-flexsp",
-     .help =
-         "Ready-made constants (`stagecraft list profiles`); `profile: NAME` is short for it. "
-         "The keys below replace single ones. Times are those of forward and backward together, "
-         "for the whole model on one GPU."},
-    {.path = "profile.quadratic",
-     .type = KeyType::kRatio,
-     .low = 0,
-     .high = kBillion * 1'000,
-     .help = "Attention: ns per token^2."},
-    {.path = "profile.linear",
-     .type = KeyType::kRatio,
-     .low = 0,
-     .high = kBillion * 1'000'000,
-     .help = "Everything that grows with the tokens: ns per token."},
-    {.path = "profile.fixed",
-     .type = KeyType::kDuration,
-     .high = kMost,
-     .help = "What every unit costs beside; used if fixed_cost is fitted."},
-    {.path = "profile.fixed_cost",
-     .type = KeyType::kChoice,
-     .choices = "parameter-traffic | fitted | none",
-     .default_value = "parameter-traffic",
-     .help =
-         "The constant of a unit: ZeRO-3's gathered parameters and reduced gradients of a stage "
-         "over the GPUs that share it, profile.fixed by stages, or nothing."},
-    {.path = "profile.forward_share",
-     .type = KeyType::kRatio,
-     .low = 0,
-     .high = kBillion,
-     .help = "Share of the forward in the times above."},
-    {.path = "profile.layers",
-     .type = KeyType::kInteger,
-     .low = 1,
-     .high = 65'535,
-     .help = "Layers of the model."},
-    {.path = "profile.hidden",
-     .type = KeyType::kInteger,
-     .low = 1,
-     .high = 1 << 20,
-     .help = "Width of the model."},
-    {.path = "profile.kv_width",
-     .type = KeyType::kInteger,
-     .low = 1,
-     .high = 1 << 20,
-     .help = "Width of keys, and of values, of all their heads."},
-    {.path = "profile.vocabulary",
-     .type = KeyType::kInteger,
-     .low = 1,
-     .high = 1 << 30,
-     .help = "Entries of the vocabulary."},
-    {.path = "profile.parameters",
-     .type = KeyType::kInteger,
-     .low = 1,
-     .high = kMost,
-     .help = "Parameters of the model."},
-    {.path = "profile.element",
-     .type = KeyType::kBytes,
-     .high = 1'024,
-     .help = "Bytes of one element of an activation."},
-    {.path = "profile.activation",
-     .type = KeyType::kBytes,
-     .high = kMost,
-     .help = "Bytes of activation per token, whole model, nothing recomputed."},
-    {.path = "profile.logits",
-     .type = KeyType::kBytes,
-     .high = kMost,
-     .help = "Bytes per token that the last stage holds beside."},
-    {.path = "profile.state",
-     .type = KeyType::kBytes,
-     .high = 1'024,
-     .help = "Bytes per parameter: weight, gradient, optimizer."},
-    {.path = "profile.gpus_per_node",
-     .type = KeyType::kInteger,
-     .low = 1,
-     .high = kMostGpus,
-     .help = "GPUs of a node."},
-    {.path = "profile.capacity",
-     .type = KeyType::kBytes,
-     .high = kMost,
-     .help = "Memory of a GPU."},
-    {.path = "profile.reserved",
-     .type = KeyType::kBytes,
-     .high = kMost,
-     .help = "Part of it that is not for states and activations."},
-    {.path = "profile.node_bandwidth",
-     .type = KeyType::kBandwidth,
-     .low = 1,
-     .high = kMost,
-     .help = "Between the GPUs of a node, per GPU and direction."},
-    {.path = "profile.network_bandwidth",
-     .type = KeyType::kBandwidth,
-     .low = 1,
-     .high = kMost,
-     .help = "Between nodes, per node and direction."},
-    {.path = "profile.latency",
-     .type = KeyType::kDuration,
-     .high = kMost,
-     .help = "Of a message or a collective."},
-    {.path = "profile.all_to_all",
-     .help = "Map from the number of GPUs to the bandwidth of an all-to-all per GPU, e.g. {8: "
-             "96.5GB/s}."},
 };
 
 }  // namespace
 
 std::span<const KeySpec> data_keys() {
-  return kKeys;
+  return kDataKeys;
 }
 
 }  // namespace stagecraft

@@ -98,8 +98,11 @@ std::string table_row(std::string_view key, std::string_view value, std::string_
 
 std::span<const KeySpec> scenario_keys() {
   static const std::vector<KeySpec> all = [] {
-    std::vector<KeySpec> keys(cost_keys().begin(), cost_keys().end());
-    keys.insert(keys.end(), data_keys().begin(), data_keys().end());
+    std::vector<KeySpec> keys;
+    for (const auto& part : {pipeline_keys(), cost_keys(), layer_keys(), link_keys(), device_keys(),
+                             execute_keys(), search_keys(), data_keys(), profile_keys()}) {
+      keys.insert(keys.end(), part.begin(), part.end());
+    }
     return keys;
   }();
   return all;

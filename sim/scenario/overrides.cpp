@@ -52,8 +52,9 @@ Diagnostic unknown_key(const Source& source, std::string_view path) {
                   near.empty() ? "" : fmt::format("did you mean '{}'?", near));
 }
 
-/// A copy of `node` in which `path` has `value`.
-Node::Pointer with_value(const Node::Pointer& node, std::string_view path, Node::Pointer value) {
+/// A copy of `node`, the value of key `own`, in which `path` has `value`.
+Node::Pointer with_value(const Node::Pointer& node, std::string_view own, std::string_view path,
+                         Node::Pointer value) {
   if (path.empty()) {
     return value;
   }
@@ -64,9 +65,10 @@ Node::Pointer with_value(const Node::Pointer& node, std::string_view path, Node:
   if (node && node->kind == Node::Kind::kMap) {
     *copy = *node;
   } else if (node && node->kind == Node::Kind::kScalar) {
-    // `schedule: NAME` is short for `schedule: {kind: NAME}`.
-    Node::Entry kind{"kind", node->source, node->line, node->column, node};
-    copy->entries.push_back(std::move(kind));
+    // `schedule: NAME` is short for `schedule: {kind: NAME}`, `profile: NAME` for {name: NAME}.
+    Node::Entry named{own == "profile" ? "name" : "kind", node->source, node->line, node->column,
+                      node};
+    copy->entries.push_back(std::move(named));
   }
   copy->kind = Node::Kind::kMap;
   const std::size_t dot = path.find('.');
@@ -75,9 +77,9 @@ Node::Pointer with_value(const Node::Pointer& node, std::string_view path, Node:
   const auto same = std::find_if(copy->entries.begin(), copy->entries.end(),
                                  [&](const Node::Entry& entry) { return entry.key == key; });
   if (same != copy->entries.end()) {
-    same->value = with_value(same->value, rest, value);
+    same->value = with_value(same->value, key, rest, value);
   } else {
-    Node::Entry entry{std::string(key), value->source, 1, 1, with_value(nullptr, rest, value)};
+    Node::Entry entry{std::string(key), value->source, 1, 1, with_value(nullptr, key, rest, value)};
     copy->entries.push_back(std::move(entry));
   }
   return copy;
@@ -106,7 +108,7 @@ Node::Pointer without_options_of_others(const Node::Pointer& root) {
     const bool set = entry.value->source->name.starts_with("--set ");
     return known && !set && !has_option(*info, entry.key);
   });
-  return with_value(root, "schedule", options);
+  return with_value(root, "", "schedule", options);
 }
 
 }  // namespace
@@ -140,7 +142,7 @@ Result<Node::Pointer> apply_overrides(Node::Pointer root, std::span<const std::s
       continue;
     }
     failures.insert(failures.end(), value->duplicates.begin(), value->duplicates.end());
-    root = with_value(root, path, value->root);
+    root = with_value(root, "", path, value->root);
     root = path == "schedule.kind" ? without_options_of_others(root) : root;
   }
   if (!failures.empty()) {

@@ -48,6 +48,9 @@ void read_lengths(Reader& reader, const Scenario& scenario, DataChoices& data) {
   if (!text && !constant) {
     return;
   }
+  if (text == "-" && refuse_standard_input(reader, "data.lengths", scenario)) {
+    return;
+  }
   const Result<data::Lengths> lengths =
       data::parse_lengths(text ? *text : fmt::format("constant({})", *constant), options);
   if (!lengths) {

@@ -26,6 +26,8 @@ void replace_constants(Reader& reader, SequenceProfile& profile) {
     profile.fixed = kFixed[*fixed];
   }
   replace(reader, "profile.forward_share", profile.forward_share, kBillionth);
+  replace(reader, "profile.overlap.parameters", profile.overlap.parameters, kBillionth);
+  replace(reader, "profile.overlap.exchange", profile.overlap.exchange, kBillionth);
   replace(reader, "profile.layers", profile.layers);
   replace(reader, "profile.hidden", profile.hidden);
   replace(reader, "profile.kv_width", profile.kv_width);

@@ -17,9 +17,16 @@ constexpr P2pLowering kLowerings[] = {P2pLowering::kBatched, P2pLowering::kOverl
                                       P2pLowering::kParity};
 
 /// A relative path is relative to the scenario's folder.
-void resolve_file(Scenario& scenario) {
+void resolve_file(Reader& reader, Scenario& scenario) {
   const auto file = scenario.schedule.options.find("file");
-  if (file == scenario.schedule.options.end() || scenario.file == "-") {
+  if (file == scenario.schedule.options.end()) {
+    return;
+  }
+  if (file->second == "-") {
+    (void)refuse_standard_input(reader, "schedule.file", scenario);
+    return;
+  }
+  if (scenario.file == "-") {
     return;
   }
   const std::filesystem::path path(file->second);
@@ -107,7 +114,7 @@ void read_schedule(Reader& reader, Scenario& scenario) {
     }
     read_options(reader, "schedule " + scenario.schedule.kind, info->options, {"kind", "p2p"},
                  scenario);
-    resolve_file(scenario);
+    resolve_file(reader, scenario);
   }
 }
 

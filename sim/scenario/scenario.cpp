@@ -135,6 +135,18 @@ void read_explicit(Reader& reader, Scenario& scenario) {
 
 }  // namespace
 
+bool refuse_standard_input(Reader& reader, std::string_view path, const Scenario& scenario) {
+  if (scenario.file != "-") {
+    return false;
+  }
+  reader.fail(path,
+              fmt::format("the scenario itself is read from standard input, expected a file as "
+                          "'{}': only one of them can be '-'",
+                          path),
+              "give the scenario or this as a file");
+  return true;
+}
+
 Result<Scenario> read_scenario(std::string_view text, const std::string& file,
                                std::span<const std::string> overrides) {
   const auto source = std::make_shared<const Source>(file == "-" ? "<standard input>" : file, text);

@@ -42,6 +42,11 @@ void read_strategy(Reader& reader, Scenario& scenario);
 /// `search`: what is open; after all other sections.
 void read_search(Reader& reader, Scenario& scenario);
 
+/// Whether the scenario itself came from standard input, so that the value of `path` cannot be read
+/// there too; reports it.
+[[nodiscard]] bool refuse_standard_input(Reader& reader, std::string_view path,
+                                         const Scenario& scenario);
+
 /// The value at `path` along the axes it gives, sizes checked; nothing if absent or wrong.
 [[nodiscard]] std::optional<Grid> read_grid(Reader& reader, const Scenario& scenario,
                                             std::string_view path);

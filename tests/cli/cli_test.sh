@@ -140,6 +140,9 @@ compare() {
   check "the same on any number of threads" cmp -s "$folder/one.json" "$folder/four.json"
   run 0 compare "$unit" --schedules 1f1b,1f1b
   check "a schedule named twice is one row" test "$(grep -c "^.  1f1b" "$folder/out")" = 1
+  check "and one warning" has "$err" "warning: --schedules names '1f1b' more than once"
+  run 0 compare "$unit" --schedules 1f1b,gpipe
+  check "no warning without a repetition" empty "$err"
   run 2 compare "$unit" --schedules ''
   check "no names" has "$err" "--schedules names no schedule"
   run 0 simulate "$unit" --schedule interleaved --set pipeline.chunks=1 --format json

@@ -90,6 +90,14 @@ wrong() {
   check "skipped on request" has "$err" "1 malformed line was skipped"
   run 2 simulate mine.yaml --set data.skip_malformed=true data.epochs=1
   check "too little data" has "$err" "do not fill a global batch of 512"
+  sed "s|lengths: commoncrawl|lengths: '-'|" "$scenario" >both.yaml
+  run 2 simulate - <both.yaml
+  check "one standard input, not two" has "$err" "<standard input>:11:12: error: the scenario itself is read from standard input"
+  seq 100 10 9000 >in.txt
+  run 0 simulate both.yaml --set training.global_batch=64 <in.txt
+  check "lengths from standard input" has "$out" "time goes into"
+  run 2 compare "$scenario" "${small[@]}" --schedules elastic --set 'profile.overlap={parameters: 1.5, exchange: 0.5}'
+  check "a share is at most 1" has "$err" "'profile.overlap.parameters' is 1.5, expected a number from 0 to 1"
   run 2 execute "$scenario" --backend host --set schedule=flexsp
   check "no explicit costs without a pipeline" has "$err" "has no pipeline"
 }

@@ -71,6 +71,52 @@ TEST_SUITE("scenario") {
     CHECK(profile.layers == 32);
   }
 
+  TEST_CASE("shares that overlap are constants of a profile, 0 unless given") {
+    CHECK(read(kText).data->profile.overlap == Overlap{});
+    const Overlap both =
+        read(kText, {"profile.overlap={parameters: 0.75, exchange: 1}"}).data->profile.overlap;
+    CHECK(both.parameters == doctest::Approx(0.75));
+    CHECK(both.exchange == 1.0);
+    CHECK(read(kText, {"profile.overlap.exchange=0.5"}).data->profile.overlap.parameters == 0.0);
+
+    std::string text = kText;
+    text.replace(text.find("profile: a800-80gb-flexsp"), 25,
+                 "profile: {overlap: {parameters: 1.01, exchange: -0.1}}");
+    const std::string said = failure(text);
+    CHECK(
+        said.find("test.yaml:4:33: error: 'profile.overlap.parameters' is 1.01, expected a number "
+                  "from 0 to 1") != std::string::npos);
+    CHECK(said.find("test.yaml:4:49: error: 'profile.overlap.exchange' is -0.1") !=
+          std::string::npos);
+    CHECK(failure(kText, {"profile.overlap=0.5"}).find("'profile.overlap' is a section") !=
+          std::string::npos);
+    CHECK(
+        failure(kText, {"profile={overlap: {parameter: 1}}"}).find("did you mean 'parameters'?") !=
+        std::string::npos);
+  }
+
+  TEST_CASE("standard input holds the scenario or what it names, not both") {
+    std::string text = kText;
+    text.replace(text.find("lengths: github"), 15, "lengths: '-'");
+    CHECK(read_scenario(text, "test.yaml").ok());
+    const Result<Scenario> both = read_scenario(text, "-");
+    REQUIRE_FALSE(both.ok());
+    CHECK(to_string(both.failures())
+              .find("<standard input>:6:17: error: the scenario itself is read from standard "
+                    "input, expected a file as 'data.lengths': only one of them can be '-'") !=
+          std::string::npos);
+
+    const std::string explicit_text =
+        "pipeline: {devices: 1, microbatches: 1}\ncosts: {forward: 1, backward: 1}\n"
+        "schedule: {kind: file, file: '-'}\n";
+    const Result<Scenario> file = read_scenario(explicit_text, "folder/test.yaml");
+    REQUIRE(file.ok());
+    CHECK(file->schedule.options.at("file") == "-");
+    const Result<Scenario> twice = read_scenario(explicit_text, "-");
+    REQUIRE_FALSE(twice.ok());
+    CHECK(to_string(twice.failures()).find("<standard input>:3:30: error:") != std::string::npos);
+  }
+
   TEST_CASE("token counts take K and M, and nothing that is no whole number of tokens") {
     CHECK(read(kText, {"data.context=1.5K"}).data->sampling.context == 1'536);
     CHECK(read(kText, {"data.context=1M"}).data->sampling.context == 1'048'576);

@@ -270,21 +270,30 @@ int report(const Parser& parser, const CLI::ParseError& error,
   return kBadInput;
 }
 
-/// Each name once, in order of their first places.
-std::vector<std::string> split_names(const std::string& list) {
-  std::vector<std::string> names;
+struct Names {
+  std::vector<std::string> names;     ///< each once, in order of their first places
+  std::vector<std::string> repeated;  ///< each once
+};
+
+Names split_names(const std::string& list) {
+  const auto in = [](const std::vector<std::string>& some, const std::string& one) {
+    return std::find(some.begin(), some.end(), one) != some.end();
+  };
+  Names all;
   std::string name;
   for (const char c : list + ",") {
     if (c != ',') {
       name += c;
       continue;
     }
-    if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end()) {
-      names.push_back(name);
+    if (!name.empty() && !in(all.names, name)) {
+      all.names.push_back(name);
+    } else if (!name.empty() && !in(all.repeated, name)) {
+      all.repeated.push_back(name);
     }
     name.clear();
   }
-  return names;
+  return all;
 }
 
 }  // namespace
@@ -331,7 +340,12 @@ std::optional<Arguments> parse_arguments(int argc, const char* const* argv, int&
     return std::nullopt;
   }
   if (parser.schedules != "all") {
-    parser.arguments.schedules = split_names(parser.schedules);
+    Names given = split_names(parser.schedules);
+    for (const std::string& name : given.repeated) {
+      fmt::print(stderr, "warning: --schedules names '{}' more than once, it is taken once\n",
+                 name);
+    }
+    parser.arguments.schedules = std::move(given.names);
     if (parser.arguments.schedules.empty()) {
       fmt::print(stderr, "error: --schedules names no schedule, expected A,B,C or all\n");
       status = kBadInput;

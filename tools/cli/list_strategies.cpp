@@ -76,6 +76,9 @@ std::string profile_details(const SequenceProfile& profile) {
                            profile.gpus_per_node, profile.node_bytes_per_second / 1e9,
                            profile.network_bytes_per_second / 1e9));
   append_field(text, "all-to-all", rates);
+  append_field(text, "overlap",
+               fmt::format("{:.3g} of parameters, {:.3g} of exchange", profile.overlap.parameters,
+                           profile.overlap.exchange));
   return text;
 }
 

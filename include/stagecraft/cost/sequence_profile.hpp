@@ -45,6 +45,29 @@ enum class FixedCost : std::uint8_t {
   kNone,
 };
 
+/// How much of its communication a unit hides behind its own computation, in F and in BW alike.
+/// Shares from 0 to 1, no unit. 0, the default, is what the sources say: FlexSP's fitted constants
+/// meet the whole traffic of ZeRO-3, and InfiniPipe's equations 1 to 4 add all terms up. The shares
+/// of a system are its own to measure.
+///
+/// Communication of time t beside a computation of time c hides min(t, c) times its share and shows
+/// the rest, max(t - share c, (1 - share) t): never more than without overlap, never below 0. Rings
+/// come first and parameters take what computation they leave, since both use the same links, so
+/// that no unit is shorter than its computation or than its communication, whatever the shares.
+///
+/// All-to-alls and tensor-parallel collectives always show: each stands between two kernels of the
+/// same tokens, one of which makes what it sends and the other needs what it brings.
+struct Overlap {
+  /// Gathering parameters and reducing gradients (ZeRO-3's prefetch), or whatever else the constant
+  /// of a unit stands for, behind all computation of the unit. Recomputation hides none.
+  double parameters = 0.0;
+  /// Context parallelism's ring of keys and values, behind attention alone, the part per token^2:
+  /// a block of them travels while attention computes with the one before. In R too.
+  double exchange = 0.0;
+
+  friend bool operator==(const Overlap&, const Overlap&) = default;
+};
+
 /// Times are those of F and BW together for the whole model on one GPU.
 struct SequenceProfile {
   std::string name;   ///< "a800-80gb-flexsp"
@@ -55,6 +78,7 @@ struct SequenceProfile {
   double fixed_ns = 0.0;      ///< beta1: per unit, as fitted
   FixedCost fixed = FixedCost::kParameterTraffic;
   double forward_share = 1.0 / 3.0;  ///< of the times above; BW takes the rest
+  Overlap overlap;
 
   std::int32_t layers = 0;
   std::int32_t hidden = 0;    ///< D
@@ -96,11 +120,11 @@ struct SequenceProfile {
                                            const SequenceLayout& layout, std::int32_t stage);
 
 /// One unit on one stage, per GPU. Every layer adds the same, so l recomputed layers cost
-/// l * layer_forward and free l * layer_saving.
+/// l * layer_forward and free l * layer_saving. Of communication only what shows counts (Overlap).
 struct UnitCost {
   Time compute_forward = 0;   ///< equation 1, F part
   Time compute_backward = 0;  ///< BW part
-  Time exchange_forward = 0;  ///< all-to-all or tensor-parallel communication, equation 3
+  Time exchange_forward = 0;  ///< all-to-all, tensor- and context-parallel, equation 3
   Time exchange_backward = 0;
   Time parameters_forward = 0;   ///< the constant part: gathering parameters (and reducing
   Time parameters_backward = 0;  ///< gradients)
@@ -120,10 +144,20 @@ struct UnitCost {
                                  std::int32_t stage, const data::Slice& slice, bool split);
 
 /// Time of a slice on one stage, F and BW, as the methods of micro-batch formation take it: ns per
-/// token, per token^2 (of context^2 differences), and the constant.
+/// token, per token^2 (of context^2 differences), and the constant. What hides depends on the whole
+/// unit, which they cannot say: they count all communication as showing.
 [[nodiscard]] TokenCosts stage_token_costs(const SequenceProfile& profile,
                                            const SequenceLayout& layout);
 [[nodiscard]] double stage_fixed_cost(const SequenceProfile& profile, const SequenceLayout& layout);
+
+/// The same with everything hidden that may hide: no unit takes less. Equal to the above where
+/// nothing overlaps.
+[[nodiscard]] TokenCosts least_token_costs(const SequenceProfile& profile,
+                                           const SequenceLayout& layout);
+[[nodiscard]] double least_fixed_cost(const SequenceProfile& profile, const SequenceLayout& layout);
+
+/// What of communication of time `communication` hides behind `computation` (Overlap), both >= 0.
+[[nodiscard]] double hidden_time(double share, double communication, double computation);
 
 /// Parameters, gradients and optimizer state of a stage per GPU, equation 6's M_ms.
 [[nodiscard]] Bytes model_state_bytes(const SequenceProfile& profile, const SequenceLayout& layout,

@@ -41,7 +41,7 @@ struct GroupRound {
 /// What holds for all rounds of a plan without a pipeline.
 struct RoundTerms {
   Bytes states = 0;     ///< parameters, gradients and optimizer state of one GPU
-  Time once = 0;        ///< exchange of parameters and gradients once per iteration, ns
+  Time once = 0;        ///< exchange of parameters and gradients once per iteration, what shows
   bool waiting = true;  ///< groups wait for each other after every round, or else only at the end
 };
 

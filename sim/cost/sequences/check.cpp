@@ -28,6 +28,13 @@ void check_count(std::int32_t value, std::string_view name, Diagnostics& failure
   }
 }
 
+void check_share(double value, std::string_view name, Diagnostics& failures) {
+  if (!(value >= 0.0 && value <= 1.0)) {
+    failures.push_back(
+        bad_input(fmt::format("{} is {}, expected a number from 0 to 1", name, value)));
+  }
+}
+
 void check_times(const SequenceProfile& profile, Diagnostics& failures) {
   check_number(profile.quadratic_ns, true, "the time per token^2", failures);
   check_number(profile.linear_ns, true, "the time per token", failures);
@@ -40,6 +47,8 @@ void check_times(const SequenceProfile& profile, Diagnostics& failures) {
     failures.push_back(bad_input(fmt::format(
         "the forward's share is {}, expected a number between 0 and 1", profile.forward_share)));
   }
+  check_share(profile.overlap.parameters, "the overlapped share of moving parameters", failures);
+  check_share(profile.overlap.exchange, "the overlapped share of rings", failures);
 }
 
 void check_model(const SequenceProfile& profile, Diagnostics& failures) {

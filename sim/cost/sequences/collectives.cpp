@@ -67,6 +67,12 @@ void add_ring(const SequenceProfile& profile, const SequenceLayout& layout, doub
   exchange.latency += times * (c - 1.0) * static_cast<double>(profile.message_latency);
 }
 
+void add(const Exchange& part, Exchange& whole) {
+  whole.per_token += part.per_token;
+  whole.per_context += part.per_context;
+  whole.latency += part.latency;
+}
+
 }  // namespace
 
 LayerExchange layer_exchange(const SequenceProfile& profile, const SequenceLayout& layout) {
@@ -74,8 +80,10 @@ LayerExchange layer_exchange(const SequenceProfile& profile, const SequenceLayou
   add_all_to_all(profile, layout, result.forward);
   add_all_reduces(profile, layout, result.forward);
   result.backward = result.forward;
-  add_ring(profile, layout, 1.0, result.forward);
-  add_ring(profile, layout, 2.0, result.backward);
+  add_ring(profile, layout, 1.0, result.ring_forward);
+  add_ring(profile, layout, 2.0, result.ring_backward);
+  add(result.ring_forward, result.forward);
+  add(result.ring_backward, result.backward);
   return result;
 }
 

@@ -1,7 +1,8 @@
 // Communication within one stage, and between neighbouring stages, of a layout on nodes of GPUs.
 //
 // GPUs are numbered with tensor parallelism innermost, then sequence, context, data, pipeline: the
-// GPUs of a stage are neighbours. No overlap with compute. All rates in ns.
+// GPUs of a stage are neighbours. All rates in ns, of communication alone: what of it hides behind
+// computation is unit_cost.cpp's.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +24,8 @@ struct Exchange {
 struct LayerExchange {
   Exchange forward;
   Exchange backward;
+  Exchange ring_forward;  ///< of `forward`, the ring of context parallelism
+  Exchange ring_backward;
 };
 
 /// All-to-alls of sequence, all-reduces of tensor and rings of context parallelism.

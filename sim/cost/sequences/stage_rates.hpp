@@ -23,9 +23,10 @@ struct StageRates {
   std::int32_t layers = 0;
   TokenCosts layer_forward;  ///< compute of one layer
   TokenCosts layer_backward;
-  LayerExchange exchange;  ///< of one layer
-  double parameters_forward = 0.0;
+  LayerExchange exchange;           ///< of one layer, nothing hidden
+  double parameters_forward = 0.0;  ///< nothing hidden
   double parameters_backward = 0.0;
+  Overlap overlap;
   double token_bytes = 0.0;   ///< activation of a token, logits of the last stage included
   double split_bytes = 0.0;   ///< gradients of its keys and values
   double saving = 0.0;        ///< per token by one recomputed layer

@@ -13,6 +13,8 @@
 // 11. T_ckpt = l / (L d_s) T_fwd as printed divides by d_s what equation 1 has divided already. One
 //    layer is 1/layers of the stage's forward, compute and exchange: l layers, l d_p/L of it. The
 //    gather of BW serves the recomputation too.
+//
+// Those equations add all terms up; what of the communication hides (Overlap) is ours.
 #include <algorithm>
 #include <cmath>
 
@@ -32,6 +34,25 @@ double compute(const TokenCosts& layer, const PieceSums& sums) {
 
 double exchange(const Exchange& layer, const PieceSums& sums) {
   return layer.per_token * sums.tokens + layer.per_context * sums.context + layer.latency;
+}
+
+/// What shows of the communication of F or BW, ns: all layers of the stage.
+struct Shown {
+  double exchange = 0.0;
+  double ring_hidden = 0.0;  // no longer part of `exchange`
+  double parameters = 0.0;
+};
+
+Shown shown(const Overlap& overlap, double layers, const TokenCosts& layer,
+            const Exchange& exchanges, const Exchange& ring, double parameters,
+            const PieceSums& sums) {
+  Shown result;
+  const double attention = layers * layer.per_square * sums.squares;
+  result.ring_hidden = hidden_time(overlap.exchange, layers * exchange(ring, sums), attention);
+  result.exchange = layers * exchange(exchanges, sums) - result.ring_hidden;
+  const double left = layers * compute(layer, sums) - result.ring_hidden;
+  result.parameters = parameters - hidden_time(overlap.parameters, parameters, left);
+  return result;
 }
 
 // F moves the parameters once, BW twice: it gathers them and scatters their gradients.
@@ -97,6 +118,7 @@ StageRates stage_rates(const SequenceProfile& profile, const SequenceLayout& lay
   rates.layer_forward = scaled(layer, profile.forward_share);
   rates.layer_backward = scaled(layer, 1.0 - profile.forward_share);
   rates.exchange = layer_exchange(profile, layout);
+  rates.overlap = profile.overlap;
   add_parameters(profile, layout, stage, rates);
   add_memory(profile, layout, stage, rates);
   return rates;
@@ -106,14 +128,19 @@ UnitCost cost_of(const StageRates& rates, const PieceSums& sums, bool split) {
   UnitCost cost;
   const double layers = rates.layers;
   const double layer_compute = compute(rates.layer_forward, sums);
-  const double layer_exchange = exchange(rates.exchange.forward, sums);
+  const Shown forward = shown(rates.overlap, layers, rates.layer_forward, rates.exchange.forward,
+                              rates.exchange.ring_forward, rates.parameters_forward, sums);
+  const Shown backward = shown(rates.overlap, layers, rates.layer_backward, rates.exchange.backward,
+                               rates.exchange.ring_backward, rates.parameters_backward, sums);
   cost.compute_forward = rounded(layers * layer_compute);
   cost.compute_backward = rounded(layers * compute(rates.layer_backward, sums));
-  cost.exchange_forward = rounded(layers * layer_exchange);
-  cost.exchange_backward = rounded(layers * exchange(rates.exchange.backward, sums));
-  cost.parameters_forward = rounded(rates.parameters_forward);
-  cost.parameters_backward = rounded(rates.parameters_backward);
-  cost.layer_forward = rounded(layer_compute + layer_exchange);
+  cost.exchange_forward = rounded(forward.exchange);
+  cost.exchange_backward = rounded(backward.exchange);
+  cost.parameters_forward = rounded(forward.parameters);
+  cost.parameters_backward = rounded(backward.parameters);
+  // A layer hides its part of what all of them hide: the terms of one are those of all by layers.
+  cost.layer_forward = rounded(layer_compute + exchange(rates.exchange.forward, sums) -
+                               forward.ring_hidden / layers);
   // What is kept is rounded up and what is freed down: no plan fits by rounding.
   const double token_bytes = rates.token_bytes + (split ? rates.split_bytes : 0.0);
   cost.activation = limited(std::ceil(token_bytes * sums.tokens));
@@ -136,20 +163,55 @@ UnitCost unit_cost(const SequenceProfile& profile, const SequenceLayout& layout,
                                  sequence_costs::sums_of(slice), split);
 }
 
-// The first stage has the most layers. Context that a ring passes on is left out: it grows with the
-// tokens before a slice, which TokenCosts cannot say.
-TokenCosts stage_token_costs(const SequenceProfile& profile, const SequenceLayout& layout) {
+double hidden_time(double share, double communication, double computation) {
+  const double hidden = share * std::min(communication, computation);
+  // Beyond all numbers nothing hides: the time is refused anyway.
+  return std::isfinite(hidden) ? hidden : 0.0;
+}
+
+namespace {
+
+// `shares`: of rings and parameters that hide, whatever the unit.
+TokenCosts token_costs(const SequenceProfile& profile, const SequenceLayout& layout,
+                       const Overlap& shares) {
   const sequence_costs::StageRates rates = sequence_costs::stage_rates(profile, layout, 0);
-  const double per_token = rates.layer_forward.per_token + rates.layer_backward.per_token +
-                           rates.exchange.forward.per_token + rates.exchange.backward.per_token;
+  const sequence_costs::LayerExchange& exchange = rates.exchange;
+  const double per_token =
+      rates.layer_forward.per_token + rates.layer_backward.per_token + exchange.forward.per_token +
+      exchange.backward.per_token -
+      shares.exchange * (exchange.ring_forward.per_token + exchange.ring_backward.per_token);
   const double per_square = rates.layer_forward.per_square + rates.layer_backward.per_square;
   return {rates.layers * per_token, rates.layers * per_square};
 }
 
-double stage_fixed_cost(const SequenceProfile& profile, const SequenceLayout& layout) {
+double fixed_cost(const SequenceProfile& profile, const SequenceLayout& layout,
+                  const Overlap& shares) {
   const sequence_costs::StageRates rates = sequence_costs::stage_rates(profile, layout, 0);
-  return rates.parameters_forward + rates.parameters_backward +
-         rates.layers * (rates.exchange.forward.latency + rates.exchange.backward.latency);
+  const sequence_costs::LayerExchange& exchange = rates.exchange;
+  return (rates.parameters_forward + rates.parameters_backward) * (1.0 - shares.parameters) +
+         rates.layers *
+             (exchange.forward.latency + exchange.backward.latency -
+              shares.exchange * (exchange.ring_forward.latency + exchange.ring_backward.latency));
+}
+
+}  // namespace
+
+// The first stage has the most layers. Context that a ring passes on is left out: it grows with the
+// tokens before a slice, which TokenCosts cannot say.
+TokenCosts stage_token_costs(const SequenceProfile& profile, const SequenceLayout& layout) {
+  return token_costs(profile, layout, {});
+}
+
+double stage_fixed_cost(const SequenceProfile& profile, const SequenceLayout& layout) {
+  return fixed_cost(profile, layout, {});
+}
+
+TokenCosts least_token_costs(const SequenceProfile& profile, const SequenceLayout& layout) {
+  return token_costs(profile, layout, profile.overlap);
+}
+
+double least_fixed_cost(const SequenceProfile& profile, const SequenceLayout& layout) {
+  return fixed_cost(profile, layout, profile.overlap);
 }
 
 Bytes model_state_bytes(const SequenceProfile& profile, const SequenceLayout& layout,

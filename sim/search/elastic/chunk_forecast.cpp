@@ -32,12 +32,15 @@ ChunkForecaster::ChunkForecaster(const StrategyInput& input, Tokens capacity)
       capacity_(capacity),
       costs_(stage_token_costs(input.profile, input.layout)),
       fixed_(stage_fixed_cost(input.profile, input.layout)),
+      least_fixed_(least_fixed_cost(input.profile, input.layout)),
       stages_(input.layout.pipeline) {
+  const TokenCosts least = least_token_costs(input.profile, input.layout);
   lengths_.reserve(input.batch.sequences.size());
   for (const data::Sequence& sequence : input.batch.sequences) {
     lengths_.push_back(sequence.tokens);
     // However it is cut: the costs of its slices, context included, add up to this.
     work_ += costs_.of(0, sequence.tokens);
+    least_work_ += least.of(0, sequence.tokens);
   }
   std::ranges::sort(lengths_, std::greater{});
 }
@@ -62,11 +65,11 @@ ChunkForecast ChunkForecaster::of(const Grain& grain) const {
     cut += (length + slice - 1) / slice;
   }
   forecast.units = std::max((tokens_ + forecast.most - 1) / forecast.most, cut);
-  const double constant = fixed_ - kRounding;
+  const double constant = least_fixed_ - kRounding;
   const auto units = static_cast<double>(forecast.units);
   const auto most_units = static_cast<double>(tokens_);
-  forecast.least =
-      limited((work_ + constant * (constant >= 0.0 ? units : most_units)) * (1.0 - kArithmetic));
+  forecast.least = limited((least_work_ + constant * (constant >= 0.0 ? units : most_units)) *
+                           (1.0 - kArithmetic));
   forecast.promise = limited(work_ + fixed_ * units + (stages_ - 1) * (work_ / units + fixed_));
   return forecast;
 }

@@ -42,6 +42,8 @@ class ChunkForecaster {
   TokenCosts costs_;
   double fixed_ = 0.0;
   double work_ = 0.0;  // of the first stage, without constants
+  double least_fixed_ = 0.0;
+  double least_work_ = 0.0;  // with all communication hidden that may hide
   std::int32_t stages_ = 1;
 };
 

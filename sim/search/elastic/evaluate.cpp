@@ -33,12 +33,9 @@ Time exchange(const UnitCost& cost) {
 Time parameters(const UnitCost& cost) {
   return cost.parameters_forward + cost.parameters_backward;
 }
-Time compute(const UnitCost& cost) {
-  return cost.compute_forward + cost.compute_backward;
-}
 
-// Busy time of one unit on one stage. Exchange and parameters are what the profile says of the
-// tokens alone; what it says of padding is kPadding; the rest of F and BW is compute, so that a
+// Busy time of one unit on one stage. Exchange and parameters are what the profile says shows of
+// the tokens alone; what it says of padding is kPadding; the rest of F and BW is compute, so that a
 // strategy with costs of its own (levelled slices) adds up too.
 void add_unit(const StrategyInput& input, const IterationPlan& plan, const CostTable& costs,
               std::int32_t p, std::int32_t m, std::int32_t q, Parts& parts) {
@@ -50,7 +47,8 @@ void add_unit(const StrategyInput& input, const IterationPlan& plan, const CostT
   if (slice.padded() > slice.tokens()) {
     const UnitCost bare =
         unit_cost(input.profile, plan.layout, p, without_padding(slice), microbatch.split());
-    padding = exchange(cost) + compute(cost) - exchange(bare) - compute(bare);
+    // Parameters too: padding may hide some of them.
+    padding = cost.forward() + cost.backward() - bare.forward() - bare.backward();
     cost = bare;
   }
   part(parts, TimePart::kPadding) += padding;

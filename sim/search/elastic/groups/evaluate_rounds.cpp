@@ -1,5 +1,6 @@
 // What a plan without a pipeline takes: where the time of its rounds goes, and whether it fits.
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include <fmt/core.h>
@@ -227,7 +228,11 @@ IterationResult evaluate_rounds(const IterationPlan& plan, const StrategyInput& 
         static_cast<double>(result.time);
   }
   result.peak_memory = terms.states + peak;
-  result.lower_bound = rounds::rounds_bound(plan.rounds, terms, layers, gpus);
+  // Another order may hide more of what is exchanged once, but not more than its share.
+  RoundTerms least = terms;
+  least.once -= static_cast<Time>(
+      std::ceil(static_cast<double>(terms.once) * input.profile.overlap.parameters));
+  result.lower_bound = rounds::rounds_bound(plan.rounds, least, layers, gpus);
   const Bytes capacity = input.profile.capacity - input.profile.reserved;
   if (result.peak_memory > capacity) {
     result.problems.push_back(infeasible(

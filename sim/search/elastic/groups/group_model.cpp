@@ -123,9 +123,12 @@ std::optional<std::int32_t> fewest_layers(const SequenceProfile& profile,
 GroupModel group_model(const SequenceProfile& profile, const SequenceLayout& layout,
                        std::int32_t layers, Bytes room, data::Tokens limit) {
   // Times are a quadratic in the length of a sequence, to the ns: three lengths tell its terms.
+  // What hides is none, and depends on all sequences of a unit.
+  SequenceProfile visible = profile;
+  visible.overlap = {};
   double time[3] = {};
   for (int i = 0; i < 3; ++i) {
-    const UnitCost cost = group_cost(profile, layout, one_sequence((i + 1) * kSample));
+    const UnitCost cost = group_cost(visible, layout, one_sequence((i + 1) * kSample));
     time[i] = static_cast<double>(unit_time(cost, layers));
   }
   constexpr auto kStep = static_cast<double>(kSample);

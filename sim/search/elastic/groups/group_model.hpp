@@ -13,7 +13,9 @@
 namespace stagecraft::elastic::rounds {
 
 /// Units on one group of GPUs, recomputation included: a unit of several sequences takes
-/// fixed + the sum of their time().
+/// fixed + the sum of their time() where nothing overlaps, and less by what hides (Overlap). In
+/// groups of ZeRO-3 that is the same parameters for all degrees: a round takes about as much less
+/// however its sequences are dealt out, and what it really takes is for unit costs to say.
 struct GroupModel {
   SequenceLayout layout;
   double fixed = 0.0;         ///< ns

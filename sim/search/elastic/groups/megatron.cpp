@@ -6,7 +6,9 @@
 //   weights e / TP + gradients in fp32 4 / TP + optimizer (s - 2 e) / (TP CP DP).
 // Only the optimizer's part is shared by replicas. Gradients (4 bytes) are scattered and weights
 // (e bytes) gathered once per iteration, by the GPUs that hold the same shard: 1 + 4 / e passes of
-// the parameters as ZeRO-3 makes them for every unit.
+// the parameters as ZeRO-3 makes them for every unit. Where parameters overlap, weights hide behind
+// F of a replica's first micro-batch and gradients behind BW of its last (Megatron-LM's
+// --overlap-param-gather and --overlap-grad-reduce).
 #include <algorithm>
 #include <cmath>
 
@@ -51,19 +53,82 @@ Bytes replica_states(const SequenceProfile& profile, const SequenceLayout& layou
   return static_cast<Bytes>(std::ceil(profile.parameters * each));
 }
 
+// Weights gathered once, nothing hidden.
+Time weights_time(const SequenceProfile& profile, const SequenceLayout& layout) {
+  if (profile.fixed == FixedCost::kNone) {
+    return 0;
+  }
+  SequenceProfile traffic = profile;
+  traffic.fixed = FixedCost::kParameterTraffic;
+  traffic.overlap = {};
+  return rounds::group_cost(traffic, layout, {{data::Piece{0, 0, 1, 1}}}).parameters_forward;
+}
+
 RoundTerms replica_terms(const SequenceProfile& profile, const SequenceLayout& layout) {
   RoundTerms terms;
   terms.states = replica_states(profile, layout);
   terms.waiting = false;
-  if (profile.fixed != FixedCost::kNone) {
-    SequenceProfile traffic = profile;
-    traffic.fixed = FixedCost::kParameterTraffic;
-    const Time pass =
-        rounds::group_cost(traffic, layout, {{data::Piece{0, 0, 1, 1}}}).parameters_forward;
-    const double passes = 1.0 + kGradientBytes / profile.element_bytes;
-    terms.once = static_cast<Time>(std::llround(static_cast<double>(pass) * passes));
-  }
+  const double passes = 1.0 + kGradientBytes / profile.element_bytes;
+  terms.once =
+      static_cast<Time>(std::llround(static_cast<double>(weights_time(profile, layout)) * passes));
   return terms;
+}
+
+// Computation of a replica's micro-batch of a round that hides no ring yet.
+struct Uncovered {
+  double forward = 0.0;
+  double backward = 0.0;
+};
+
+Uncovered uncovered(const SequenceProfile& profile, const IterationPlan& plan,
+                    const GroupRound& round, std::size_t replica) {
+  const auto microbatch = static_cast<std::size_t>(round.microbatch[replica]);
+  const UnitCost& cost = round.cost[replica];
+  SequenceProfile visible = profile;
+  visible.overlap = {};
+  const UnitCost all = rounds::group_cost(visible, plan.layout,
+                                          plan.formation.microbatches[microbatch].slices.front());
+  return {
+      static_cast<double>(cost.compute_forward - all.exchange_forward + cost.exchange_forward),
+      static_cast<double>(cost.compute_backward - all.exchange_backward + cost.exchange_backward)};
+}
+
+// What the iteration still shows of the exchange once per iteration: what the replica that ends
+// last adds to the longest work. Replicas do not wait for each other before, so the order of their
+// micro-batches is free: the longest come last, where there is most to hide behind, and the second
+// longest first.
+void hide_once(const SequenceProfile& profile, IterationPlan& plan) {
+  const double share = profile.overlap.parameters;
+  const Time once = plan.round_terms.once;
+  if (share == 0.0 || once == 0 || plan.rounds.empty()) {
+    return;
+  }
+  std::rotate(plan.rounds.begin(), plan.rounds.begin() + 1, plan.rounds.end());
+  const auto weights = static_cast<double>(weights_time(profile, plan.layout));
+  const double gradients = static_cast<double>(once) - weights;
+  Time longest = 0;
+  Time end = 0;
+  for (std::size_t replica = 0; replica < plan.rounds.front().gpus.size(); ++replica) {
+    Time load = 0;
+    const GroupRound* first = nullptr;
+    const GroupRound* last = nullptr;
+    for (const GroupRound& round : plan.rounds) {
+      if (round.microbatch[replica] >= 0) {
+        load += rounds::unit_time(round.cost[replica], plan.layers_recomputed);
+        first = first == nullptr ? &round : first;
+        last = &round;
+      }
+    }
+    double hidden = 0.0;
+    if (last != nullptr) {
+      hidden = hidden_time(share, weights, uncovered(profile, plan, *first, replica).forward) +
+               hidden_time(share, gradients, uncovered(profile, plan, *last, replica).backward);
+    }
+    longest = std::max(longest, load);
+    end = std::max(end, load + once - static_cast<Time>(hidden));
+  }
+  plan.round_terms.once = end - longest;
+  plan.predicted = rounds::rounds_time(plan.rounds, plan.round_terms, plan.layers_recomputed);
 }
 
 SequenceLayout replica_layout(std::int32_t gpus, std::int32_t tensor, std::int32_t context) {
@@ -228,6 +293,7 @@ Result<IterationPlan> plan_megatron(const StrategyInput& input) {
       if (!plan) {
         return plan;
       }
+      hide_once(input.profile, *plan);
       plan->note = fmt::format("tensor {}, context {}, {} replicas, {} layers recomputed",
                                replica.layout.tensor, replica.layout.context, replica.layout.data,
                                replica.layers);

@@ -1,0 +1,135 @@
+// The keys that replace constants of the cost profile of a scenario that brings its data.
+#include "key_tables.hpp"
+
+namespace stagecraft {
+namespace {
+
+constexpr KeySpec kProfileKeys[] = {
+    {.path = "profile.name",
+     .default_value = "a800-80gb-flexsp",
+     .help =
+         "Ready-made constants (`stagecraft list profiles`); `profile: NAME` is short for it. "
+         "The keys below replace single ones. Times are those of forward and backward together, "
+         "for the whole model on one GPU."},
+    {.path = "profile.quadratic",
+     .type = KeyType::kRatio,
+     .low = 0,
+     .high = key_limits::kBillion * 1'000,
+     .help = "Attention: ns per token^2."},
+    {.path = "profile.linear",
+     .type = KeyType::kRatio,
+     .low = 0,
+     .high = key_limits::kBillion * 1'000'000,
+     .help = "Everything that grows with the tokens: ns per token."},
+    {.path = "profile.fixed",
+     .type = KeyType::kDuration,
+     .high = kLargestQuantity,
+     .help = "What every unit costs beside; used if fixed_cost is fitted."},
+    {.path = "profile.fixed_cost",
+     .type = KeyType::kChoice,
+     .choices = "parameter-traffic | fitted | none",
+     .default_value = "parameter-traffic",
+     .help =
+         "The constant of a unit: ZeRO-3's gathered parameters and reduced gradients of a stage "
+         "over the GPUs that share it, profile.fixed by stages, or nothing."},
+    {.path = "profile.forward_share",
+     .type = KeyType::kRatio,
+     .low = 0,
+     .high = key_limits::kBillion,
+     .help = "Share of the forward in the times above."},
+    {.path = "profile.overlap.parameters",
+     .type = KeyType::kRatio,
+     .low = 0,
+     .high = key_limits::kBillion,
+     .default_value = "0",
+     .help = "Share of gathering parameters and reducing gradients (or what else fixed_cost says) "
+             "that hides behind the computation of the same unit: of time t beside a computation "
+             "of time c such a share of min(t, c)."},
+    {.path = "profile.overlap.exchange",
+     .type = KeyType::kRatio,
+     .low = 0,
+     .high = key_limits::kBillion,
+     .default_value = "0",
+     .help = "The same of context parallelism's ring of keys and values, behind the attention of "
+             "the unit. All-to-alls and tensor-parallel collectives never hide: the next kernel "
+             "needs what they bring."},
+    {.path = "profile.layers",
+     .type = KeyType::kInteger,
+     .low = 1,
+     .high = 65'535,
+     .help = "Layers of the model."},
+    {.path = "profile.hidden",
+     .type = KeyType::kInteger,
+     .low = 1,
+     .high = 1 << 20,
+     .help = "Width of the model."},
+    {.path = "profile.kv_width",
+     .type = KeyType::kInteger,
+     .low = 1,
+     .high = 1 << 20,
+     .help = "Width of keys, and of values, of all their heads."},
+    {.path = "profile.vocabulary",
+     .type = KeyType::kInteger,
+     .low = 1,
+     .high = 1 << 30,
+     .help = "Entries of the vocabulary."},
+    {.path = "profile.parameters",
+     .type = KeyType::kInteger,
+     .low = 1,
+     .high = kLargestQuantity,
+     .help = "Parameters of the model."},
+    {.path = "profile.element",
+     .type = KeyType::kBytes,
+     .high = 1'024,
+     .help = "Bytes of one element of an activation."},
+    {.path = "profile.activation",
+     .type = KeyType::kBytes,
+     .high = kLargestQuantity,
+     .help = "Bytes of activation per token, whole model, nothing recomputed."},
+    {.path = "profile.logits",
+     .type = KeyType::kBytes,
+     .high = kLargestQuantity,
+     .help = "Bytes per token that the last stage holds beside."},
+    {.path = "profile.state",
+     .type = KeyType::kBytes,
+     .high = 1'024,
+     .help = "Bytes per parameter: weight, gradient, optimizer."},
+    {.path = "profile.gpus_per_node",
+     .type = KeyType::kInteger,
+     .low = 1,
+     .high = key_limits::kMostGpus,
+     .help = "GPUs of a node."},
+    {.path = "profile.capacity",
+     .type = KeyType::kBytes,
+     .high = kLargestQuantity,
+     .help = "Memory of a GPU."},
+    {.path = "profile.reserved",
+     .type = KeyType::kBytes,
+     .high = kLargestQuantity,
+     .help = "Part of it that is not for states and activations."},
+    {.path = "profile.node_bandwidth",
+     .type = KeyType::kBandwidth,
+     .low = 1,
+     .high = kLargestQuantity,
+     .help = "Between the GPUs of a node, per GPU and direction."},
+    {.path = "profile.network_bandwidth",
+     .type = KeyType::kBandwidth,
+     .low = 1,
+     .high = kLargestQuantity,
+     .help = "Between nodes, per node and direction."},
+    {.path = "profile.latency",
+     .type = KeyType::kDuration,
+     .high = kLargestQuantity,
+     .help = "Of a message or a collective."},
+    {.path = "profile.all_to_all",
+     .help = "Map from the number of GPUs to the bandwidth of an all-to-all per GPU, e.g. {8: "
+             "96.5GB/s}."},
+};
+
+}  // namespace
+
+std::span<const KeySpec> profile_keys() {
+  return kProfileKeys;
+}
+
+}  // namespace stagecraft
