@@ -13,7 +13,8 @@ namespace stagecraft::elastic {
 namespace {
 
 constexpr std::array kRules = {UnitRule{0, 0}, UnitRule{UnitRule::kNoLimit, 0},
-                               UnitRule{UnitRule::kNoLimit, 8}, UnitRule{2, 4}};
+                               UnitRule{UnitRule::kNoLimit, 8}, UnitRule{2, 4},
+                               UnitRule{0, 0, true}};
 constexpr std::int32_t kFewUnits = 16;  // so few may all be tried
 constexpr Time kCloseEnough = 2000;     // one part in so many of the bound
 
@@ -108,7 +109,9 @@ void change_layers(const UnitTable& table, std::vector<std::int32_t>& layers, Ra
 }
 
 void change_rule(UnitRule& rule, Random& random) {
-  if (random.chance(1, 2)) {
+  if (random.chance(1, 4)) {
+    rule.follows = !rule.follows;
+  } else if (random.chance(1, 2)) {
     rule.wait = static_cast<std::int32_t>(random.uniform(0, 24));
   } else {
     rule.extra =
@@ -125,7 +128,9 @@ Time Judge::time(const Shape& shape, const Decision& decision) {
   }
   lists_ = scheduler_.lists();
   layers_ = decision.layers;
-  use_spare_memory(shape.table, lists_, layers_);
+  if (!use_spare_memory(shape.table, lists_, layers_)) {
+    return scheduler_.time();
+  }
   return timer_.run(shape.table, lists_, layers_);
 }
 

@@ -17,6 +17,10 @@ struct Span {
 
 bool use_spare_memory(const UnitTable& table, std::int32_t stage, std::vector<ListOp>& list,
                       std::span<std::int32_t> layers) {
+  const auto row = layers.subspan(table.at(stage, 0), static_cast<std::size_t>(table.units));
+  if (std::ranges::all_of(row, [](std::int32_t value) { return value == 0; })) {
+    return false;
+  }
   std::vector<Span> spans;
   std::vector<std::size_t> forward(static_cast<std::size_t>(table.units));
   std::vector<Bytes> held(list.size());  // at every place, after what it allocates
