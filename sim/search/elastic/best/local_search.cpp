@@ -134,13 +134,22 @@ Time Judge::time(const Shape& shape, const Decision& decision) {
   return timer_.run(shape.table, lists_, layers_);
 }
 
+bool close_to(Time bound, Time time) {
+  return time != kNever && time - bound <= bound / kCloseEnough;
+}
+
 Decision first_decision(const Shape& shape, Judge& judge) {
   Decision best;
   Decision trial;
   trial.order.resize(static_cast<std::size_t>(shape.table.microbatches()));
   std::iota(trial.order.begin(), trial.order.end(), 0);
   bool ample = true;  // the window of 1F1B fits with nothing recomputed
+  std::vector<std::vector<std::int32_t>> tried;
   for (std::vector<std::int32_t>& layers : plain_layers(shape)) {
+    if (std::ranges::find(tried, layers) != tried.end()) {
+      continue;  // stages of few layers
+    }
+    tried.push_back(layers);
     trial.layers = std::move(layers);
     for (const UnitRule& rule : kRules) {
       trial.rule = rule;
@@ -152,7 +161,7 @@ Decision first_decision(const Shape& shape, Judge& judge) {
         best = trial;
       }
     }
-    if (ample || (best.time != kNever && best.time - shape.bound <= shape.bound / kCloseEnough)) {
+    if (ample || close_to(shape.bound, best.time)) {
       break;
     }
   }

@@ -1,6 +1,7 @@
 #include "search/elastic/best/unit_scheduler.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace stagecraft::elastic {
 namespace {
@@ -171,21 +172,28 @@ void UnitScheduler::look(const UnitTable& table, std::span<const std::int32_t> l
                          std::int32_t stage) {
   const Ready one = ready(table, layers, stage);
   ready_[index(stage)] = one;
-  soonest_[index(stage)] = std::min(one.backward, one.forward);
+  set_soonest(stage, std::min(one.backward, one.forward));
 }
 
-// The stage that can act first acts: nothing decided later can arrive before. Later stages win
-// ties, for they are closer to a backward. -1: every stage waits for memory.
-std::int32_t UnitScheduler::next_stage() const {
-  std::size_t stage = soonest_.size() - 1;
-  Time soonest = soonest_[stage];
-  for (std::size_t p = stage; p-- > 0;) {
-    if (soonest_[p] < soonest) {
-      soonest = soonest_[p];
-      stage = p;
-    }
+// A tree of matches: node k has the nodes 2k and 2k + 1 below it, or two stages. The stage that can
+// act first acts: nothing decided later can arrive before. Later stages win ties, for they are
+// closer to a backward.
+void UnitScheduler::set_soonest(std::int32_t stage, Time time) {
+  const std::size_t leaves = soonest_.size();
+  soonest_[index(stage)] = time;
+  const auto pair = static_cast<std::int32_t>(index(stage) / 2 * 2);
+  std::size_t node = (leaves + index(stage)) / 2;
+  winner_[node] = soonest_[index(pair)] < soonest_[index(pair + 1)] ? pair : pair + 1;
+  for (node /= 2; node > 0; node /= 2) {
+    const std::int32_t left = winner_[2 * node];
+    const std::int32_t right = winner_[2 * node + 1];
+    winner_[node] = soonest_[index(left)] < soonest_[index(right)] ? left : right;
   }
-  return soonest == kNever ? -1 : static_cast<std::int32_t>(stage);
+}
+
+std::int32_t UnitScheduler::next_stage() const {
+  const std::int32_t stage = winner_[1];
+  return soonest_[index(stage)] == kNever ? -1 : stage;
 }
 
 Time UnitScheduler::time() const {
@@ -200,7 +208,12 @@ bool UnitScheduler::run(const UnitTable& table, std::span<const std::int32_t> or
   lay_out(table, order, layers, rule);
   short_of_memory_ = false;
   ready_.resize(index(table.stages));
-  soonest_.resize(index(table.stages));
+  const std::size_t leaves = std::bit_ceil(std::max<std::size_t>(2, index(table.stages)));
+  soonest_.assign(leaves, kNever);
+  winner_.resize(leaves);
+  for (std::size_t node = leaves - 1; node > 0; --node) {
+    winner_[node] = static_cast<std::int32_t>(node >= leaves / 2 ? 2 * node - leaves : 0);
+  }
   for (std::int32_t p = 0; p < table.stages; ++p) {
     look(table, layers, p);
   }

@@ -62,7 +62,9 @@ class UnitScheduler {
   void look(const UnitTable& table, std::span<const std::int32_t> layers, std::int32_t stage);
   [[nodiscard]] Ready ready(const UnitTable& table, std::span<const std::int32_t> layers,
                             std::int32_t stage);
+  // The stage that can act first; -1: every one waits for memory.
   [[nodiscard]] std::int32_t next_stage() const;
+  void set_soonest(std::int32_t stage, Time time);
   void place(const UnitTable& table, std::span<const std::int32_t> layers, std::int32_t stage,
              bool backward, Time start);
 
@@ -71,8 +73,9 @@ class UnitScheduler {
   std::vector<std::int32_t> slices_;                          // [units] that count, by backward
   std::vector<Time> forward_end_, backward_end_;              // [stages][units]
   std::vector<Stage> stages_;
-  std::vector<Ready> ready_;   // [stages]
-  std::vector<Time> soonest_;  // [stages] of the two
+  std::vector<Ready> ready_;          // [stages]
+  std::vector<Time> soonest_;         // [leaves] of the two, of a stage; kNever past the last
+  std::vector<std::int32_t> winner_;  // [leaves] stage that is first below a node of the tree
   StageLists lists_;
   bool short_of_memory_ = false;
 };
