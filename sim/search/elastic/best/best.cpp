@@ -61,7 +61,7 @@ Result<IterationPlan> plan(const StrategyInput& input) {
 constexpr std::array kOptions = {
     OptionSpec{.name = "evaluations",
                .unit = "",
-               .default_value = "8000",
+               .default_value = "20000",
                .range = "0 to 100000000",
                .help = "orders that local search replays; fewer by default where units are many"},
     OptionSpec{.name = "pipelines",

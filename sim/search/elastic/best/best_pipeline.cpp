@@ -23,17 +23,19 @@
 namespace stagecraft::elastic {
 namespace {
 
-constexpr std::int64_t kOpsPerEvaluation = 400;  // by which the default shrinks for large batches
-constexpr std::int64_t kPolishShare = 8;         // of evaluations: order search is so much faster
-constexpr std::int64_t kFewestPolished = 300;    // evaluations; fewer are not worth its start
-constexpr std::size_t kPolished = 3;             // candidates
-constexpr std::int64_t kFewestShapes = 3;        // for local search
-constexpr std::int64_t kMostShapes = 12;
-constexpr std::int64_t kEvaluationsPerShape = 600;
+constexpr std::int64_t kPlainOps = 80;   // of plain decisions, per evaluation of the default search
+constexpr std::int64_t kCloseOps = 250;  // by which the default shrinks for large batches
+constexpr std::int64_t kPolishShare = 8;       // of evaluations: order search is so much faster
+constexpr std::int64_t kFewestPolished = 300;  // evaluations; fewer are not worth its start
+constexpr std::size_t kPolished = 3;           // candidates
+constexpr std::size_t kStarts = 8;             // of local search
+constexpr std::size_t kRounds = 3;             // of it, each with half the starts of the last
 constexpr Time kExceeded = 100;  // no plan is better than its promise by one part in so many
 constexpr std::int64_t kFewestTries = 50;   // of local search
 constexpr int kScreened = 3;                // prospects of a layout, while none fits
-constexpr std::size_t kCloseLayouts = 2;    // that are looked at closely, besides the given one
+constexpr std::size_t kSeen = 4;            // prospects of a layout before one is chosen
+constexpr Time kClearly = 50;               // better by one part in so many
+constexpr std::size_t kCloseLayouts = 2;    // that are looked at so closely, besides the given one
 constexpr Time kScreenSlack = 12;           // a layout is left out if its first plan is 1/12 slower
 constexpr std::int64_t kPricePerTable = 2;  // what making a shape costs, in evaluations of it
 
@@ -60,7 +62,7 @@ struct LayoutSite {
   data::Tokens capacity;                 // of a slice
   std::vector<ShapeProspect> prospects;  // best first
   std::size_t next = 0;                  // of them
-  Time first = kNever;                   // of a plain decision on the first that fits
+  Time best = kNever;                    // of plain decisions
 };
 
 struct SitedShape {
@@ -104,8 +106,9 @@ class PipelineSearch {
  public:
   PipelineSearch(const StrategyInput& input, const BestPipelineChoice& choice)
       : choice_(choice),
-        budget_(std::max(choice.evaluations, kBestEvaluations) * kOpsPerEvaluation,
-                choice.evaluations_given) {
+        budget_(kPlainOps * std::max(choice.evaluations, kBestEvaluations),
+                choice.evaluations_given ? std::numeric_limits<std::int64_t>::max()
+                                         : kCloseOps * choice.evaluations) {
     std::vector<SequenceLayout> layouts = {input.layout};
     if (choice.any_layout) {
       layouts = layouts_of(input.profile, input.layout);
@@ -125,7 +128,7 @@ class PipelineSearch {
       }
     }
     screen(sites);
-    first_decisions(sites);
+    first_decisions(choose(sites));
     improve_starts();
     return polished();
   }
@@ -159,38 +162,44 @@ class PipelineSearch {
     std::ranges::stable_sort(
         sites, {}, [](const LayoutSite* site) { return site->prospects.front().promise; });
     for (LayoutSite* site : sites) {
-      for (int tried = 0; tried < kScreened && site->first == kNever; ++tried) {
-        site->first = decide_next(*site);
+      for (int tried = 0; tried < kScreened && site->best == kNever; ++tried) {
+        (void)decide_next(*site);
       }
     }
-    std::ranges::stable_sort(sites, {}, &LayoutSite::first);
-    const Time slowest = best_time() == kNever ? kNever : best_time() + best_time() / kScreenSlack;
+    std::ranges::stable_sort(sites, {}, &LayoutSite::best);
     const LayoutSite* given = &sites_.front();
     std::size_t kept = 0;
     std::erase_if(sites, [&](const LayoutSite* site) {
-      return site != given && (site->first >= slowest || kept++ >= kCloseLayouts);
+      return site != given && (!within(site->best, kScreenSlack) || kept++ >= kCloseLayouts);
     });
   }
 
-  // Plain decisions on every shape that could still win, the most promising of all layouts first.
-  void first_decisions(const std::vector<LayoutSite*>& sites) {
+  // The layout that is worth the rest: the best after a few plain decisions on each, another one
+  // than the given only if it is clearly better.
+  LayoutSite& choose(const std::vector<LayoutSite*>& sites) {
+    LayoutSite& given = sites_.front();
     for (SitedShape& other : others_) {
-      decide(*other.site, std::move(other.shape));
+      (void)decide(given, std::move(other.shape));
     }
-    while (budget_.plain_left()) {
-      LayoutSite* best = nullptr;
-      for (LayoutSite* site : sites) {
-        if (site->next < site->prospects.size() &&
-            (best == nullptr ||
-             site->prospects[site->next].promise < best->prospects[best->next].promise)) {
-          best = site;
-        }
+    LayoutSite* chosen = &given;
+    for (LayoutSite* site : sites) {
+      while (site->next < kSeen && site->next < site->prospects.size()) {
+        (void)decide_next(*site);
       }
-      if (best == nullptr) {
-        break;
+      const Time hurdle = chosen == &given && given.best != kNever ? given.best / kClearly : 0;
+      if (site->best < chosen->best - hurdle) {
+        chosen = site;
       }
-      (void)decide_next(*best);
     }
+    return *chosen;
+  }
+
+  // Plain decisions on every shape that could still win, the most promising first.
+  void first_decisions(LayoutSite& site) {
+    while (budget_.plain_left() && site.next < site.prospects.size()) {
+      (void)decide_next(site);
+    }
+    std::erase_if(starts_, [&](const Start& start) { return shapes_[start.shape].site != &site; });
     std::ranges::stable_sort(starts_, {}, [](const Start& start) { return start.decision.time; });
     // Thresholds that change nothing make the same shape.
     starts_.erase(std::unique(starts_.begin(), starts_.end(),
@@ -198,6 +207,12 @@ class PipelineSearch {
                                 return a.decision.time == b.decision.time;
                               }),
                   starts_.end());
+  }
+
+  // Whether a time is slower than the best by less than one part in `slack`.
+  [[nodiscard]] bool within(Time time, Time slack) const {
+    const Time best = best_time();
+    return best == kNever || time - best < best / slack;
   }
 
   Time decide_next(LayoutSite& site) {
@@ -220,15 +235,18 @@ class PipelineSearch {
   }
 
   Time decide(LayoutSite& site, Shape shape) {
-    const std::int64_t ops = ops_of(shape.table);
-    budget_.spend_plainly(kPricePerTable * ops);
+    const auto spend = [&](std::int64_t evaluations) {
+      budget_.spend_plainly(evaluations * ops_of(shape.table));
+    };
+    spend(kPricePerTable);
     if (shape.bound >= best_time() || !budget_.plain_left()) {
       return kNever;
     }
     const std::int32_t before = judge_.judged();
     Decision decision = first_decision(shape, judge_);
-    budget_.spend_plainly((judge_.judged() - before) * ops);
+    spend(judge_.judged() - before);
     const Time time = decision.time;
+    site.best = std::min(site.best, time);
     if (time != kNever) {
       if (time < best_time()) {
         keep({&site, make_candidate(shape, decision, judge_)});
@@ -243,24 +261,26 @@ class PipelineSearch {
     if (starts_.empty()) {
       return;
     }
-    // As many as the budget can look at closely.
-    const auto most =
-        std::clamp<std::int64_t>(budget_.allow(shapes_[starts_.front().shape].shape.table,
-                                               std::numeric_limits<std::int64_t>::max(), 2) /
-                                     kEvaluationsPerShape,
-                                 kFewestShapes, kMostShapes);
-    starts_.resize(std::min(starts_.size(), static_cast<std::size_t>(most)));
-    const auto share = 2 * static_cast<std::int64_t>(starts_.size());
-    for (std::size_t i = 0; i < starts_.size(); ++i) {
-      const auto& [site, shape] = shapes_[starts_[i].shape];
-      Decision& decision = starts_[i].decision;
-      if (shape.bound >= best_time() || close_to(shape.bound, decision.time)) {
-        continue;
+    // Halved again and again: what is left is looked at more closely.
+    starts_.resize(std::min(starts_.size(), kStarts));
+    for (std::size_t round = 0; round < kRounds; ++round) {
+      const auto share = static_cast<std::int64_t>(2 * kRounds * starts_.size());
+      for (std::size_t i = 0; i < starts_.size(); ++i) {
+        const Shape& shape = shapes_[starts_[i].shape].shape;
+        Decision& decision = starts_[i].decision;
+        const std::int64_t allowed = budget_.allow(shape.table, choice_.evaluations, share);
+        if (shape.bound < best_time() && !close_to(shape.bound, decision.time) &&
+            allowed >= kFewestTries) {
+          decision = improve(shape, std::move(decision), allowed, kStarts * round + i + 1, judge_);
+        }
       }
-      const std::int64_t allowed = budget_.allow(shape.table, choice_.evaluations / share, share);
-      if (allowed >= kFewestTries) {
-        decision = improve(shape, std::move(decision), allowed, i + 1, judge_);
+      std::ranges::stable_sort(starts_, {}, [](const Start& start) { return start.decision.time; });
+      if (round + 1 < kRounds) {
+        starts_.resize((starts_.size() + 1) / 2);
       }
+    }
+    for (const auto& [index, decision] : starts_) {
+      const auto& [site, shape] = shapes_[index];
       keep({site, make_candidate(shape, decision, judge_)});
     }
   }
@@ -272,7 +292,7 @@ class PipelineSearch {
     for (SitedCandidate& one : pool_) {
       Candidate& candidate = one.candidate;
       const std::int64_t evaluations =
-          kPolishShare * budget_.allow(candidate.table, choice_.evaluations / share, share);
+          kPolishShare * budget_.allow(candidate.table, choice_.evaluations, share);
       if (evaluations >= kFewestPolished) {
         polish(one.site->input, evaluations, candidate);
       }

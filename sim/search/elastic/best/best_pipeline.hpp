@@ -8,7 +8,7 @@
 
 namespace stagecraft::elastic {
 
-inline constexpr std::int64_t kBestEvaluations = 8000;
+inline constexpr std::int64_t kBestEvaluations = 20'000;
 
 struct BestPipelineChoice {
   std::int64_t evaluations = kBestEvaluations;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 
 #include "search/elastic/unit_table.hpp"
 
@@ -17,19 +16,15 @@ namespace stagecraft::elastic {
 /// Ops that are left, for plain decisions and for those that are looked at closely.
 class Budget {
  public:
-  /// `closely` has no end where the number of evaluations is given.
-  Budget(std::int64_t ops, bool given)
-      : plainly_(ops / 2), closely_(given ? std::numeric_limits<std::int64_t>::max() : ops / 2) {}
+  Budget(std::int64_t plainly, std::int64_t closely) : plainly_(plainly), closely_(closely) {}
 
   [[nodiscard]] bool plain_left() const { return plainly_ > 0; }
-  [[nodiscard]] std::int64_t plain() const { return plainly_; }
   void spend_plainly(std::int64_t ops) { plainly_ -= ops; }
-  void spend_closely(std::int64_t ops) { closely_ -= ops; }
 
-  /// As many of `evaluations` of a table as a `share` of the rest allows.
+  /// As many of `evaluations` of a table as a `share` of what is looked at closely allows.
   [[nodiscard]] std::int64_t allow(const UnitTable& table, std::int64_t evaluations,
                                    std::int64_t share) const {
-    return std::min(evaluations, std::max<std::int64_t>(0, closely_) / share / ops_of(table));
+    return std::min(evaluations / share, closely_ / share / ops_of(table));
   }
 
  private:

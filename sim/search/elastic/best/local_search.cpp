@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <span>
 #include <utility>
 
 #include "search/elastic/best/spare_memory.hpp"
@@ -12,9 +13,10 @@
 namespace stagecraft::elastic {
 namespace {
 
-constexpr std::array kRules = {UnitRule{0, 0}, UnitRule{UnitRule::kNoLimit, 0},
-                               UnitRule{UnitRule::kNoLimit, 8}, UnitRule{2, 4},
-                               UnitRule{0, 0, true}};
+// The window of formula 7 first. Where layers are recomputed memory is the window.
+constexpr std::array kRules = {UnitRule{0, 0}, UnitRule{0, 0, true}, UnitRule{2, 4},
+                               UnitRule{UnitRule::kNoLimit, 0}, UnitRule{UnitRule::kNoLimit, 8}};
+constexpr std::size_t kShortRules = 2;  // the last ones
 constexpr std::int32_t kFewUnits = 16;  // so few may all be tried
 constexpr Time kCloseEnough = 2000;     // one part in so many of the bound
 
@@ -151,7 +153,8 @@ Decision first_decision(const Shape& shape, Judge& judge) {
     }
     tried.push_back(layers);
     trial.layers = std::move(layers);
-    for (const UnitRule& rule : kRules) {
+    const std::span rules(kRules);
+    for (const UnitRule& rule : tried.size() == 1 ? rules : rules.last(kShortRules)) {
       trial.rule = rule;
       trial.time = judge.time(shape, trial);
       if (rule == kRules.front()) {
