@@ -233,27 +233,22 @@ Result<UnitTable> longest_first_table(const SequenceProfile& profile, const Sequ
 }
 
 Time order_bound(const UnitTable& table) {
-  std::vector<Time> way(static_cast<std::size_t>(table.units), 0);  // of each unit, to the stage
+  const auto units = static_cast<std::size_t>(table.units);
+  std::vector<Time> to(units, 0);  // of each unit, to the stage
+  std::vector<Time> back(units, 0);
   Time bound = 0;
   for (std::int32_t p = 0; p < table.stages; ++p) {
-    Time load = 0;
-    for (std::int32_t u = 0; u < table.units; ++u) {
-      load += table.forward[table.at(p, u)] + table.backward[table.at(p, u)];
-    }
     // A stage begins no earlier than its first unit arrives, and its last one still has to go back.
-    Time head = kNever;
-    Time tail = kNever;
-    for (std::int32_t u = 0; u < table.units; ++u) {
-      Time to = 0;
-      Time back = 0;
-      for (std::int32_t q = 0; q < p; ++q) {
-        to += table.forward[table.at(q, u)] + table.latency[table.at(q, u)];
-        back += table.backward[table.at(q, u)] + table.latency[table.at(q, u)];
+    Time load = *std::ranges::min_element(to) + *std::ranges::min_element(back);
+    for (std::size_t u = 0; u < units; ++u) {
+      const std::size_t at = table.at(p, 0) + u;
+      load += table.forward[at] + table.backward[at];
+      if (p + 1 < table.stages) {
+        to[u] += table.forward[at] + table.latency[at];
+        back[u] += table.backward[at] + table.latency[at];
       }
-      head = std::min(head, to);
-      tail = std::min(tail, back);
     }
-    bound = std::max(bound, load + head + tail);
+    bound = std::max(bound, load);
   }
   return bound;
 }

@@ -37,6 +37,9 @@ class Judge {
   std::int32_t judged_ = 0;
 };
 
+/// Whether a time is as good as its bound: what is left is not worth looking for.
+[[nodiscard]] bool close_to(Time bound, Time time);
+
 /// The best of the plain decisions: micro-batches as they come, several rules, recomputation as the
 /// shape suggests, none, uniform, by stage, or of split micro-batches alone. kNever if none fits.
 [[nodiscard]] Decision first_decision(const Shape& shape, Judge& judge);
