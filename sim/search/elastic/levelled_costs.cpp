@@ -53,6 +53,12 @@ struct MovedBothWays {
   Moved backward;
 };
 
+/// While the first stage works on one slice.
+struct Step {
+  MovedBothWays busiest;  ///< of links
+  double excess = 0.0;    ///< pairs of the slowest slice above the mean
+};
+
 // Computing `pairs` of a slice elsewhere.
 MovedBothWays moved_by(const SequenceProfile& profile, const SliceWork& work, double pairs) {
   const double width = profile.hidden;
@@ -64,9 +70,9 @@ MovedBothWays moved_by(const SequenceProfile& profile, const SliceWork& work, do
           {2.0 * queries * width + keys * keys_width, queries * width + keys * keys_width}};
 }
 
-// Busiest links while the first stage works on slice `q`.
-MovedBothWays busiest_links(const SequenceProfile& profile, std::int32_t stages,
-                            const std::vector<SliceWork>& works, std::size_t q) {
+// The first stage works on slice `q`.
+Step step_of(const SequenceProfile& profile, std::int32_t stages,
+             const std::vector<SliceWork>& works, std::size_t q) {
   std::vector<const SliceWork*> window;
   double mean = 0.0;
   for (std::int32_t k = 0; k < stages; ++k) {
@@ -74,16 +80,17 @@ MovedBothWays busiest_links(const SequenceProfile& profile, std::int32_t stages,
     mean += works[q].pairs / stages;
     q = (q == 0 ? works.size() : q) - 1;
   }
-  MovedBothWays busiest;
+  Step step;
   MovedBothWays all;
-  double most_lacking = 0.0;
   double excess = 0.0;
+  double most_lacking = 0.0;
   for (const SliceWork* work : window) {
     // Sums of equal numbers need not be their multiple: what rounding leaves is no work.
     if (const double pairs = work->pairs - mean; pairs > 1e-9 * mean) {
       const MovedBothWays moved = moved_by(profile, *work, pairs);
-      busiest.forward.raise(moved.forward);
-      busiest.backward.raise(moved.backward);
+      step.busiest.forward.raise(moved.forward);
+      step.busiest.backward.raise(moved.backward);
+      step.excess = std::max(step.excess, pairs);
       all.forward.add(moved.forward);
       all.backward.add(moved.backward);
       excess += pairs;
@@ -92,10 +99,10 @@ MovedBothWays busiest_links(const SequenceProfile& profile, std::int32_t stages,
     }
   }
   if (excess > 0.0) {
-    busiest.forward.raise(all.forward.share(most_lacking / excess));
-    busiest.backward.raise(all.backward.share(most_lacking / excess));
+    step.busiest.forward.raise(all.forward.share(most_lacking / excess));
+    step.busiest.backward.raise(all.backward.share(most_lacking / excess));
   }
-  return busiest;
+  return step;
 }
 
 // ns per element of one token on one GPU of a stage: those of a stage share its tokens.
@@ -107,18 +114,39 @@ double element_time(const SequenceProfile& profile, const SequenceLayout& layout
   return profile.element_bytes / layout.group() / rate * kNanosecondsPerSecond;
 }
 
-// Every slice of a micro-batch takes the mean of `values` of its slices; what does not divide goes
-// to the first ones, so that the sum stays.
-void level(const UnitTable& table, std::vector<Time>& values) {
+Time rounded_time(double time) {
+  return static_cast<Time>(std::llround(time));
+}
+
+// Every slice of micro-batch `m` takes the mean of `values` of its slices; what does not divide
+// goes to the first ones, so that the sum stays.
+void level(const UnitTable& table, std::int32_t m, std::vector<Time>& values) {
+  const std::int32_t slices = table.slices_of(m);
   for (std::int32_t p = 0; p < table.stages; ++p) {
-    for (std::int32_t m = 0; m < table.microbatches(); ++m) {
-      const std::int32_t slices = table.slices_of(m);
-      const auto begin = values.begin() + static_cast<std::ptrdiff_t>(table.at(
-                                              p, table.first[static_cast<std::size_t>(m)]));
-      const Time sum = std::accumulate(begin, begin + slices, Time{0});
-      for (std::int32_t q = 0; q < slices; ++q) {
-        begin[q] = sum / slices + (q < sum % slices ? 1 : 0);
-      }
+    const auto begin = values.begin() + static_cast<std::ptrdiff_t>(
+                                            table.at(p, table.first[static_cast<std::size_t>(m)]));
+    const Time sum = std::accumulate(begin, begin + slices, Time{0});
+    for (std::int32_t q = 0; q < slices; ++q) {
+      begin[q] = sum / slices + (q < sum % slices ? 1 : 0);
+    }
+  }
+}
+
+void level(std::int32_t m, UnitTable& table) {
+  level(table, m, table.forward);
+  level(table, m, table.backward);
+  level(table, m, table.layer);
+}
+
+void charge(std::int32_t m, const LevellingCost& cost, UnitTable& table) {
+  const std::size_t i = static_cast<std::size_t>(m);
+  for (std::int32_t p = 0; p < table.stages; ++p) {
+    const double layers = table.layers[static_cast<std::size_t>(p)];
+    for (std::int32_t u = table.first[i]; u < table.first[i + 1]; ++u) {
+      const std::size_t at = table.at(p, u);
+      table.forward[at] += rounded_time(layers * cost.forward);
+      table.backward[at] += rounded_time(layers * cost.backward);
+      table.layer[at] += rounded_time(cost.forward);
     }
   }
 }
@@ -143,22 +171,23 @@ void share_logits(const SequenceProfile& profile, const SequenceLayout& layout,
   }
 }
 
-void charge(const SequenceProfile& profile, const SequenceLayout& layout,
-            const data::Formation& formation, UnitTable& table) {
-  for (std::int32_t m = 0; m < table.microbatches(); ++m) {
-    const LevellingCost cost =
-        levelling_cost(profile, layout, formation.microbatches[static_cast<std::size_t>(m)]);
-    const auto rounded = [](double time) { return static_cast<Time>(std::llround(time)); };
-    for (std::int32_t p = 0; p < table.stages; ++p) {
-      const double layers = table.layers[static_cast<std::size_t>(p)];
-      const Time forward = rounded(layers * cost.layer_forward + cost.vocabulary);
-      const Time backward = rounded(layers * cost.layer_backward + cost.vocabulary);
-      for (std::int32_t u = table.first[static_cast<std::size_t>(m)];
-           u < table.first[static_cast<std::size_t>(m) + 1]; ++u) {
-        table.forward[table.at(p, u)] += forward;
-        table.backward[table.at(p, u)] += backward;
-        table.layer[table.at(p, u)] += rounded(cost.layer_forward);
+// The last hidden states of every slice go to all stages, and their gradients come back.
+void charge_vocabulary(const SequenceProfile& profile, const SequenceLayout& layout,
+                       const data::Formation& formation, UnitTable& table) {
+  if (table.stages == 1) {
+    return;
+  }
+  const double token = profile.hidden * element_time(profile, layout);
+  std::int32_t unit = 0;
+  for (const data::MicroBatch& microbatch : formation.microbatches) {
+    for (const data::Slice& slice : microbatch.slices) {
+      const Time time =
+          rounded_time(static_cast<double>(slice.padded()) * token) + profile.message_latency;
+      for (std::int32_t p = 0; p < table.stages; ++p) {
+        table.forward[table.at(p, unit)] += time;
+        table.backward[table.at(p, unit)] += time;
       }
+      ++unit;
     }
   }
 }
@@ -168,41 +197,42 @@ void charge(const SequenceProfile& profile, const SequenceLayout& layout,
 LevellingCost levelling_cost(const SequenceProfile& profile, const SequenceLayout& layout,
                              const data::MicroBatch& microbatch) {
   LevellingCost cost;
-  if (layout.pipeline == 1) {
-    return cost;
-  }
   std::vector<SliceWork> works;
   works.reserve(microbatch.slices.size());
-  double tokens = 0.0;
   for (const data::Slice& slice : microbatch.slices) {
     works.push_back(work_of(slice));
-    tokens += works.back().tokens;
   }
   const auto slices = static_cast<double>(works.size());
   const double element = element_time(profile, layout);
+  const double pair = 2.0 * profile.quadratic_ns / (double{1} * profile.layers * layout.group());
   const auto latency = static_cast<double>(profile.message_latency);
-  const auto add = [&](const Moved& moved, double& time) {
-    if (moved.out > 0.0) {
-      time += ((moved.out + moved.back) * element + 2.0 * latency) / slices;
-    }
+  const auto time = [&](const Moved& moved) {
+    return moved.out > 0.0 ? (moved.out + moved.back) * element + 2.0 * latency : 0.0;
   };
   for (std::size_t q = 0; q < works.size(); ++q) {
-    const MovedBothWays busiest = busiest_links(profile, layout.pipeline, works, q);
-    add(busiest.forward, cost.layer_forward);
-    add(busiest.backward, cost.layer_backward);
+    const Step step = step_of(profile, layout.pipeline, works, q);
+    cost.forward += time(step.busiest.forward) / slices;
+    cost.backward += time(step.busiest.backward) / slices;
+    cost.saved += step.excess * pair / slices;
   }
-  cost.vocabulary = tokens / slices * profile.hidden * element + latency;
   return cost;
 }
 
 void level_costs(const SequenceProfile& profile, const SequenceLayout& layout,
                  const data::Formation& formation, bool charged, UnitTable& table) {
-  level(table, table.forward);
-  level(table, table.backward);
-  level(table, table.layer);
   share_logits(profile, layout, formation, table);
+  for (std::int32_t m = 0; m < table.microbatches(); ++m) {
+    const LevellingCost cost =
+        charged
+            ? levelling_cost(profile, layout, formation.microbatches[static_cast<std::size_t>(m)])
+            : LevellingCost{};
+    if (!charged || cost.pays()) {
+      level(m, table);
+      charge(m, cost, table);
+    }
+  }
   if (charged) {
-    charge(profile, layout, formation, table);
+    charge_vocabulary(profile, layout, formation, table);
   }
 }
 

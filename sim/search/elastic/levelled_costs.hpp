@@ -2,9 +2,9 @@
 //
 // Causal attention makes later slices dearer. SlimPipe lets devices that work at the same time, on
 // neighbouring slices, share their attention: those above the mean send queries, keys and values
-// away and get outputs back. Here every slice of a micro-batch takes the mean of their times, and
-// the exchange is charged in the same way. The paper's text is not at hand; what is moved is
-// derived, in the devices' favour where there is a choice of what to move:
+// away and get outputs back. Here every slice of a micro-batch then takes the mean of their times,
+// and of what the exchange takes. The paper's text is not at hand; what is moved is derived, in the
+// devices' favour where there is a choice of what to move:
 //
 // - In steady state stage k works on slice q - k while the first one works on q; before slice 0
 //   stand the last ones of another micro-batch, taken to be alike. A slice's pairs of query and key
@@ -17,6 +17,9 @@
 // - Devices below the mean take the work in proportion to what they lack. A direction of a layer
 //   takes as long as its busiest link, out and then back, at a GPU's share of the network (of its
 //   node where the pipeline is within one), without overlap, as all exchange of the profile.
+// - A micro-batch whose exchange takes longer than devices in step would wait for the slowest of
+//   them without it keeps its slices as they are. (Moving a part of the work only is no way out: a
+//   part of the pairs needs its root of queries and keys.)
 // - A shared vocabulary needs the last hidden states of a slice on every stage, and the gradient of
 //   them back: D per token each way.
 #pragma once
@@ -25,17 +28,19 @@
 
 namespace stagecraft::elastic {
 
-/// What levelling a micro-batch adds to every one of its slices, in ns.
+/// What levelling a micro-batch adds to every one of its slices, in ns of a layer, and saves.
 struct LevellingCost {
-  double layer_forward = 0.0;  ///< of a layer
-  double layer_backward = 0.0;
-  double vocabulary = 0.0;  ///< of a stage, each of F and BW
+  double forward = 0.0;
+  double backward = 0.0;
+  double saved = 0.0;  ///< waiting in F and BW for the slowest of the slices that run together
+
+  [[nodiscard]] bool pays() const { return forward + backward < saved; }
 };
 [[nodiscard]] LevellingCost levelling_cost(const SequenceProfile& profile,
                                            const SequenceLayout& layout,
                                            const data::MicroBatch& microbatch);
 
-/// Levels the plain costs of a formation, and adds the exchange if it is `charged`.
+/// Levels the plain costs of a formation; if the exchange is `charged`, where it pays, and adds it.
 void level_costs(const SequenceProfile& profile, const SequenceLayout& layout,
                  const data::Formation& formation, bool charged, UnitTable& table);
 

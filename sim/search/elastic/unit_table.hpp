@@ -17,10 +17,10 @@ namespace stagecraft::elastic {
 enum class CostRule : std::uint8_t {
   kPlain,  ///< sequence_pipeline as it is
   /// SlimPipe: attention context exchanged between devices, so that every slice of a micro-batch
-  /// takes the mean of their times, the exchange included; the vocabulary, and with it the logits,
-  /// shared by all stages (levelled_costs.hpp).
+  /// takes the mean of their times and of the exchange's, where that pays; the vocabulary, and with
+  /// it the logits, shared by all stages (levelled_costs.hpp).
   kLevelled,
-  kLevelledFree,  ///< the same with an exchange that costs nothing
+  kLevelledFree,  ///< the same with an exchange that costs nothing, everywhere
 };
 
 struct UnitTable {

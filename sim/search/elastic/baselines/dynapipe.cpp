@@ -116,6 +116,23 @@ void offer_capacity(Sweep& sweep, const data::DynaPipeOptions& options, DynaPipe
   }
 }
 
+// Limits of a micro-batch: what a stage holds alone, that over the stages (1F1B keeps so many in
+// flight), and what other baselines pack up to, up to twice the context.
+std::vector<data::Tokens> capacities(const StrategyInput& input) {
+  const data::Tokens least = input.batch.longest();
+  const data::Tokens alone = most_tokens_of_slice(input.profile, input.layout);
+  const data::Tokens context = context_of(input);
+  std::vector<data::Tokens> limits;
+  for (const data::Tokens tokens : {context, alone / input.layout.pipeline, alone, context / 4 * 3,
+                                    context / 2, context / 2 * 3, context * 2}) {
+    const data::Tokens limit = std::clamp(tokens, least, std::max(least, alone));
+    if (std::find(limits.begin(), limits.end(), limit) == limits.end()) {
+      limits.push_back(limit);
+    }
+  }
+  return limits;
+}
+
 Result<IterationPlan> plan(const StrategyInput& input) {
   const auto candidates = number_option(input.options, "candidates", 64, 1, kMostCandidates);
   const auto capacity =
@@ -133,18 +150,10 @@ Result<IterationPlan> plan(const StrategyInput& input) {
   options.costs = stage_token_costs(input.profile, input.layout);
   options.fixed = stage_fixed_cost(input.profile, input.layout);
   options.candidates = static_cast<std::int32_t>(*candidates);
-  // A micro-batch's limit: what a stage holds alone, or that over the stages (1F1B keeps so many in
-  // flight), or the context.
-  const data::Tokens alone = most_tokens_of_slice(input.profile, input.layout);
   Sweep sweep(input);
-  std::vector<std::int64_t> tried;
-  for (const std::int64_t limit :
-       sweep_of(*capacity, {context_of(input), alone / input.layout.pipeline, alone})) {
-    options.capacity = std::max<data::Tokens>(limit, input.batch.longest());
-    if (std::find(tried.begin(), tried.end(), options.capacity) == tried.end()) {
-      tried.push_back(options.capacity);
-      offer_capacity(sweep, options, static_cast<DynaPipeOrder>(*order));
-    }
+  for (const data::Tokens limit : sweep_of(*capacity, capacities(input))) {
+    options.capacity = limit;
+    offer_capacity(sweep, options, static_cast<DynaPipeOrder>(*order));
   }
   return finish("dynapipe", sweep);
 }
@@ -154,8 +163,9 @@ constexpr std::array kOptions = {
                .unit = "tokens",
                .default_value = "auto",
                .range = "auto | the longest sequence to 2^31",
-               .help = "most padded tokens of a micro-batch; auto: the best of the context and of "
-                       "what a stage holds once and once per stage"},
+               .help =
+                   "most padded tokens of a micro-batch; auto: the best of 1/2, 3/4, 1, 3/2 and 2 "
+                   "times the context and of what a stage holds once and once per stage"},
     OptionSpec{.name = "order",
                .unit = "",
                .default_value = "auto",
@@ -180,7 +190,7 @@ const StrategyInfo& dynapipe_info() {
           "the faster by replay of the paper's adaptive order (every cycle one backward and one "
           "forward per stage, forwards delayed by memory; four clusters of like times in every "
           "permutation; as many layers recomputed as are fastest) and 1F1B, longest first, with "
-          "static checkpointing; the token limit is the best of three by replay",
+          "static checkpointing; the token limit is the best of a sweep by replay",
       .options = kOptions,
       .pipelined = true,
       .plan = plan,

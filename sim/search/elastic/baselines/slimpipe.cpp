@@ -82,12 +82,12 @@ const StrategyInfo& slimpipe_info() {
       .source = "Li et al., SlimPipe, 2504.14519",
       .assumptions =
           "the exchange of attention context between devices levels the slices of a micro-batch "
-          "exactly; what it moves is derived (queries, keys and values of what is above the mean "
-          "of "
-          "the slices in work go out, outputs come back, gradients in BW) and not overlapped; "
-          "vocabulary parallelism shares the logits' memory by all stages; best-fit packing; "
-          "packing budget and slices are the best of a sweep by replay; static checkpointing where "
-          "it does not fit",
+          "exactly; what it moves is derived (queries, keys and values of work above the mean go "
+          "out, outputs come back, gradients in BW) and not overlapped; micro-batches whose "
+          "exchange "
+          "takes longer than it saves go without; vocabulary parallelism shares the logits' memory "
+          "by all stages; best-fit packing; packing budget and slices are the best of a sweep by "
+          "replay; static checkpointing where it does not fit",
       .options = kOptions,
       .pipelined = true,
       .plan = plan,
