@@ -195,6 +195,7 @@ std::vector<std::vector<std::int32_t>> clustered_orders(const UnitTable& table,
     return times[static_cast<std::size_t>(a)] < times[static_cast<std::size_t>(b)];
   });
   std::vector<Time> sorted;
+  sorted.reserve(rising.size());
   for (const std::int32_t u : rising) {
     sorted.push_back(times[static_cast<std::size_t>(u)]);
   }

@@ -2,6 +2,7 @@
 // order that adapts to their times and to memory.
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "search/elastic/baselines/cyclic_order.hpp"
 #include "search/elastic/candidate.hpp"
 #include "search/elastic/options.hpp"
+#include "stagecraft/core/check.hpp"
 
 namespace stagecraft::elastic {
 namespace {
@@ -77,7 +79,9 @@ void offer_adaptive(Sweep& sweep, Candidate shape) {
       // Nothing is in flight beside a micro-batch, and still it does not fit.
       const std::vector<std::int32_t> singles(static_cast<std::size_t>(table.units), 1);
       shape.lists = with_recompute(table, flush_lists(table, singles), shape.layers);
-      sweep.reject(misfit_of_lists(shape).value());
+      const std::optional<Misfit> misfit = misfit_of_lists(shape);
+      STAGECRAFT_CHECK(misfit, "a micro-batch that does not fit alone says where");
+      sweep.reject(*misfit);
       return;
     }
   }

@@ -22,6 +22,7 @@ constexpr data::Tokens kSteps = 64;  // of the dynamic program, per context
 // `count` flushes of as equal numbers of micro-batches as there are.
 std::vector<std::int32_t> flush_sizes(std::int32_t microbatches, std::int32_t count) {
   std::vector<std::int32_t> sizes;
+  sizes.reserve(static_cast<std::size_t>(count));
   for (std::int32_t i = 0; i < count; ++i) {
     sizes.push_back(microbatches / count + (i < microbatches % count ? 1 : 0));
   }
