@@ -1,8 +1,9 @@
 #include "search/elastic/unit_table.hpp"
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
+
+#include "search/elastic/levelled_costs.hpp"
 
 namespace stagecraft::elastic {
 namespace {
@@ -12,44 +13,6 @@ using data::Tokens;
 /// Slice as costs see it: alone on a stage of an otherwise empty device.
 data::Slice whole_slice(Tokens tokens) {
   return data::Slice{{data::Piece{0, 0, tokens, tokens}}};
-}
-
-/// Every slice of a micro-batch takes the mean of `values` of its slices; what does not divide goes
-/// to the first ones, so that the sum stays.
-void level(const UnitTable& table, std::vector<Time>& values) {
-  for (std::int32_t p = 0; p < table.stages; ++p) {
-    for (std::int32_t m = 0; m < table.microbatches(); ++m) {
-      const std::int32_t slices = table.slices_of(m);
-      const auto begin = values.begin() + static_cast<std::ptrdiff_t>(table.at(
-                                              p, table.first[static_cast<std::size_t>(m)]));
-      const Time sum = std::accumulate(begin, begin + slices, Time{0});
-      for (std::int32_t q = 0; q < slices; ++q) {
-        begin[q] = sum / slices + (q < sum % slices ? 1 : 0);
-      }
-    }
-  }
-}
-
-void level_costs(const SequenceProfile& profile, const SequenceLayout& layout,
-                 const data::Formation& formation, UnitTable& table) {
-  level(table, table.forward);
-  level(table, table.backward);
-  level(table, table.layer);
-  SequenceProfile without = profile;
-  without.logits_bytes = 0.0;
-  std::int32_t unit = 0;
-  const std::int32_t last = table.stages - 1;
-  for (const data::MicroBatch& microbatch : formation.microbatches) {
-    for (const data::Slice& slice : microbatch.slices) {
-      const Bytes bare = unit_cost(without, layout, last, slice, microbatch.split()).activation;
-      const Bytes logits = table.activation[table.at(last, unit)] - bare;
-      table.activation[table.at(last, unit)] = bare;
-      for (std::int32_t p = 0; p < table.stages; ++p) {
-        table.activation[table.at(p, unit)] += (logits + table.stages - 1) / table.stages;
-      }
-      ++unit;
-    }
-  }
 }
 
 Grid stage_unit_grid(const UnitTable& table, const std::vector<std::int64_t>& values,
@@ -210,15 +173,15 @@ Result<UnitTable> unit_table(const SequenceProfile& profile, const SequenceLayou
     }
   }
   read_latencies(costs, table);
-  if (rule == CostRule::kLevelled) {
-    level_costs(profile, layout, formation, table);
+  if (rule != CostRule::kPlain) {
+    level_costs(profile, layout, formation, rule == CostRule::kLevelled, table);
   }
   return table;
 }
 
 Result<UnitTable> longest_first_table(const SequenceProfile& profile, const SequenceLayout& layout,
-                                      data::Formation& formation) {
-  Result<UnitTable> table = unit_table(profile, layout, formation);
+                                      data::Formation& formation, CostRule rule) {
+  Result<UnitTable> table = unit_table(profile, layout, formation, rule);
   if (!table) {
     return table;
   }
