@@ -129,8 +129,8 @@ TEST_CASE("best takes groups of GPUs where they are faster, and a pipeline where
   const SequenceProfile profile = test_profile();
   // Short sequences that all GPUs share evenly: no pipeline fills and drains for nothing.
   const data::GlobalBatch batch = equal_batch(32, 2048);
-  const GeneratorOptions any;
-  const GeneratorOptions only = {{"pipelines", "only"}};
+  const GeneratorOptions any = {{"layouts", "given"}};
+  const GeneratorOptions only = {{"layouts", "given"}, {"pipelines", "only"}};
   const StrategyInput free{batch, profile, layout, 0, any};
   const StrategyInput bound{batch, profile, layout, 0, only};
   const Result<IterationPlan> groups = plan_iteration("best", free);

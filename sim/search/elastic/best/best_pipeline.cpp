@@ -31,10 +31,11 @@ constexpr std::size_t kPolished = 3;           // candidates
 constexpr std::size_t kStarts = 8;             // of local search
 constexpr std::size_t kRounds = 3;             // of it, each with half the starts of the last
 constexpr Time kExceeded = 100;  // no plan is better than its promise by one part in so many
-constexpr std::int64_t kFewestTries = 50;   // of local search
-constexpr int kScreened = 3;                // prospects of a layout, while none fits
-constexpr std::size_t kSeen = 4;            // prospects of a layout before one is chosen
-constexpr Time kClearly = 50;               // better by one part in so many
+constexpr std::int64_t kFewestTries = 50;  // of local search
+constexpr std::int64_t kLargest = 8;  // part of the plain decisions that one evaluation may cost
+constexpr std::size_t kScreened = 3;  // prospects of a layout, while none fits
+constexpr std::size_t kSeen = 4;      // prospects of a layout before one is chosen
+constexpr Time kClearly = 50;         // better by one part in so many
 constexpr std::size_t kCloseLayouts = 2;    // that are looked at so closely, besides the given one
 constexpr Time kScreenSlack = 12;           // a layout is left out if its first plan is 1/12 slower
 constexpr std::int64_t kPricePerTable = 2;  // what making a shape costs, in evaluations of it
@@ -124,7 +125,15 @@ class PipelineSearch {
     for (LayoutSite& site : sites_) {
       if (site.capacity > 0) {
         site.prospects = prospects_on(site.input, site.capacity);
-        sites.push_back(&site);
+        if (&site != &sites_.front()) {
+          // Many stages and many units take more than they may cost, and memory besides.
+          std::erase_if(site.prospects, [&](const ShapeProspect& prospect) {
+            return 2 * prospect.units * site.input.layout.pipeline > budget_.plain() / kLargest;
+          });
+        }
+        if (!site.prospects.empty()) {
+          sites.push_back(&site);
+        }
       }
     }
     screen(sites);
@@ -152,6 +161,7 @@ class PipelineSearch {
       others_.push_back({&site, std::move(shape)});
       use_spare_memory(candidate.table, candidate.lists, candidate.layers);
       candidate.time = site.sweep.timer().run(candidate.table, candidate.lists, candidate.layers);
+      site.best = std::min(site.best, candidate.time);
       keep({&site, std::move(candidate)});
     }
   }
@@ -162,8 +172,9 @@ class PipelineSearch {
     std::ranges::stable_sort(
         sites, {}, [](const LayoutSite* site) { return site->prospects.front().promise; });
     for (LayoutSite* site : sites) {
-      for (int tried = 0; tried < kScreened && site->best == kNever; ++tried) {
-        (void)decide_next(*site);
+      while (site->next < kScreened && site->next < site->prospects.size() &&
+             site->best == kNever) {
+        decide_next(*site);
       }
     }
     std::ranges::stable_sort(sites, {}, &LayoutSite::best);
@@ -179,12 +190,12 @@ class PipelineSearch {
   LayoutSite& choose(const std::vector<LayoutSite*>& sites) {
     LayoutSite& given = sites_.front();
     for (SitedShape& other : others_) {
-      (void)decide(given, std::move(other.shape));
+      decide(given, std::move(other.shape));
     }
     LayoutSite* chosen = &given;
     for (LayoutSite* site : sites) {
       while (site->next < kSeen && site->next < site->prospects.size()) {
-        (void)decide_next(*site);
+        decide_next(*site);
       }
       const Time hurdle = chosen == &given && given.best != kNever ? given.best / kClearly : 0;
       if (site->best < chosen->best - hurdle) {
@@ -197,7 +208,7 @@ class PipelineSearch {
   // Plain decisions on every shape that could still win, the most promising first.
   void first_decisions(LayoutSite& site) {
     while (budget_.plain_left() && site.next < site.prospects.size()) {
-      (void)decide_next(site);
+      decide_next(site);
     }
     std::erase_if(starts_, [&](const Start& start) { return shapes_[start.shape].site != &site; });
     std::ranges::stable_sort(starts_, {}, [](const Start& start) { return start.decision.time; });
@@ -215,16 +226,15 @@ class PipelineSearch {
     return best == kNever || time - best < best / slack;
   }
 
-  Time decide_next(LayoutSite& site) {
-    if (site.next >= site.prospects.size() || !budget_.plain_left()) {
-      return kNever;
-    }
+  void decide_next(LayoutSite& site) {
     const ShapeProspect& prospect = site.prospects[site.next++];
-    if (hopeless(prospect)) {
-      return kNever;
+    if (hopeless(prospect) || !budget_.plain_left()) {
+      return;
     }
     auto shape = make_shape(site.sweep, prospect, site.capacity);
-    return shape ? decide(site, *std::move(shape)) : kNever;
+    if (shape) {
+      decide(site, *std::move(shape));
+    }
   }
 
   // What it promises is seldom kept, and hardly ever exceeded by as much.
@@ -234,16 +244,18 @@ class PipelineSearch {
            (prospect.least >= best || prospect.promise - best >= best / kExceeded);
   }
 
-  Time decide(LayoutSite& site, Shape shape) {
+  void decide(LayoutSite& site, Shape shape) {
     const auto spend = [&](std::int64_t evaluations) {
       budget_.spend_plainly(evaluations * ops_of(shape.table));
     };
     spend(kPricePerTable);
     if (shape.bound >= best_time() || !budget_.plain_left()) {
-      return kNever;
+      return;
     }
     const std::int32_t before = judge_.judged();
-    Decision decision = first_decision(shape, judge_);
+    Decision decision = first_decision(shape, judge_,
+                                       static_cast<std::int32_t>(std::min<std::int64_t>(
+                                           kAllDecisions, budget_.plain() / ops_of(shape.table))));
     spend(judge_.judged() - before);
     const Time time = decision.time;
     site.best = std::min(site.best, time);
@@ -254,7 +266,6 @@ class PipelineSearch {
       starts_.push_back({shapes_.size(), std::move(decision)});
       shapes_.push_back({&site, std::move(shape)});
     }
-    return time;
   }
 
   void improve_starts() {

@@ -19,6 +19,7 @@ class Budget {
   Budget(std::int64_t plainly, std::int64_t closely) : plainly_(plainly), closely_(closely) {}
 
   [[nodiscard]] bool plain_left() const { return plainly_ > 0; }
+  [[nodiscard]] std::int64_t plain() const { return plainly_; }
   void spend_plainly(std::int64_t ops) { plainly_ -= ops; }
 
   /// As many of `evaluations` of a table as a `share` of what is looked at closely allows.

@@ -140,7 +140,8 @@ bool close_to(Time bound, Time time) {
   return time != kNever && time - bound <= bound / kCloseEnough;
 }
 
-Decision first_decision(const Shape& shape, Judge& judge) {
+Decision first_decision(const Shape& shape, Judge& judge, std::int32_t most) {
+  const std::int64_t last = std::int64_t{judge.judged()} + most;
   Decision best;
   Decision trial;
   trial.order.resize(static_cast<std::size_t>(shape.table.microbatches()));
@@ -164,7 +165,8 @@ Decision first_decision(const Shape& shape, Judge& judge) {
         best = trial;
       }
     }
-    if (ample || close_to(shape.bound, best.time)) {
+    if (ample || close_to(shape.bound, best.time) ||
+        (best.time != kNever && judge.judged() >= last)) {
       break;
     }
   }

@@ -70,6 +70,7 @@ std::vector<ShapeProspect> prospects_on(const StrategyInput& input, data::Tokens
     const auto units = std::max<std::int64_t>(forecast.units, 1);
     prospect.promise = forecast.promise + 2 * transfers.of(tokens / units);
     prospect.least = forecast.least;
+    prospect.units = units;
     prospects.push_back(prospect);
   };
   std::vector<std::int32_t> numbers = slice_numbers(input);

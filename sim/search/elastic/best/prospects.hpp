@@ -14,8 +14,9 @@ struct ShapeProspect {
   std::int32_t slices = 0;  ///< K of balanced chunks; 0: whole sequences, packed
   double threshold = 1.0;   ///< of balanced chunks, in first mesh slices
   data::Tokens packed = 0;  ///< tokens of a micro-batch of whole sequences, at most
-  Time promise = 0;  ///< the work of the first stage and the mean unit's way through the rest
-  Time least = 0;    ///< the first stage works at least so long
+  Time promise = 0;        ///< the work of the first stage and the mean unit's way through the rest
+  Time least = 0;          ///< the first stage works at least so long
+  std::int64_t units = 0;  ///< about
 };
 
 /// Balanced chunks of every slice number and of several token thresholds, and whole sequences
