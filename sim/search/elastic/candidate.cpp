@@ -10,6 +10,18 @@
 #include "stagecraft/core/text.hpp"
 
 namespace stagecraft::elastic {
+Sweep::Sweep(const StrategyInput& input) : input_(&input) {
+  constexpr double kUnitRounding = 3.0;  // ns: six parts of a unit's time, half a ns each
+  constexpr double kSumRounding = 1e-9;  // relative, and far more than sums lose
+  const TokenCosts costs = stage_token_costs(input.profile, input.layout);
+  for (const data::Sequence& sequence : input.batch.sequences) {
+    // However it is cut: the costs of its slices, context included, add up to this.
+    work_ += costs.of(0, sequence.tokens);
+  }
+  work_ *= 1.0 - kSumRounding;
+  unit_cost_ = stage_fixed_cost(input.profile, input.layout) * (1.0 - kSumRounding) - kUnitRounding;
+}
+
 void Sweep::offer(Candidate candidate) {
   ++offered_;
   candidate.time = timer_.run(candidate.table, candidate.lists, candidate.layers);
@@ -145,6 +157,9 @@ void offer_static(Sweep& sweep, Candidate candidate, const StageLists& lists) {
 
 void offer_one_f_one_b(Sweep& sweep, Result<data::Formation> formation, std::string note,
                        CostRule rule) {
+  if (formation && sweep.passes_over(sweep.least_time(formation->units()))) {
+    return;
+  }
   auto candidate = longest_first_candidate(sweep.input(), std::move(formation), rule);
   if (!candidate) {
     sweep.reject(candidate.failures());

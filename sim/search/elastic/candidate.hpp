@@ -1,6 +1,7 @@
 // A pipelined plan while it is compared with others, and what all planners do with it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -37,7 +38,7 @@ struct Misfit {
 /// Keeps the best of what it is offered: least time, the first of equal ones.
 class Sweep {
  public:
-  explicit Sweep(const StrategyInput& input) : input_(&input) {}
+  explicit Sweep(const StrategyInput& input);
 
   /// Times the candidate and keeps it if it is better. It must fit in memory.
   void offer(Candidate candidate);
@@ -47,6 +48,11 @@ class Sweep {
   void pass_over() { ++offered_; }
   /// Whether one that takes at least `bound` cannot be better; counts it then.
   [[nodiscard]] bool passes_over(Time bound);
+  /// The first stage works at least so long on the batch in `units` units: known before they are
+  /// priced.
+  [[nodiscard]] Time least_time(std::int32_t units) const {
+    return std::max<Time>(0, static_cast<Time>(work_ + unit_cost_ * units));
+  }
   /// Remembers why one was none.
   void reject(const Diagnostics& failures);
   void reject(const Misfit& misfit);
@@ -67,6 +73,8 @@ class Sweep {
   std::optional<Misfit> closest_;
   Diagnostics failures_;
   std::int32_t offered_ = 0;
+  double work_ = 0.0;       // of the first stage without the constant of units, ns
+  double unit_cost_ = 0.0;  // that constant
 };
 
 /// A formation longest first (sort_longest_first), priced, in one pipeline; lists and layers are

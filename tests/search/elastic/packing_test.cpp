@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "search/elastic/batches.hpp"
+#include "search/elastic/candidate.hpp"
 #include "support/sanitized.hpp"
 
 TEST_SUITE_BEGIN("search");
@@ -83,6 +84,34 @@ TEST_CASE("baselines are never slower than with the context as their budget") {
   }
   for (const int count : faster) {
     CHECK(count > 0);
+  }
+}
+
+TEST_CASE("the least time of units is never above the work of the first stage, and near it") {
+  const GeneratorOptions none;
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    const SequenceLayout layout = stages_of(seed % 2 == 0 ? 4 : 1, 8);
+    const SequenceProfile profile = test_profile();
+    const data::GlobalBatch batch = skewed_batch(seed, 60, 32'768);
+    const StrategyInput input{batch, profile, layout, 0, none};
+    const Sweep sweep(input);
+    const data::Formation packed = data::pack_best_fit(batch, 40'000).value();
+    for (const std::int32_t slices : {1, 3, 16}) {
+      const data::Formation cut = data::slice_evenly(packed, slices, data::SliceRule::kEqualTokens,
+                                                     stage_token_costs(profile, layout))
+                                      .value();
+      for (const CostRule rule : {CostRule::kPlain, CostRule::kLevelled, CostRule::kLevelledFree}) {
+        const UnitTable table = unit_table(profile, layout, cut, rule).value();
+        Time work = 0;
+        for (std::int32_t u = 0; u < table.units; ++u) {
+          work += table.forward[table.at(0, u)] + table.backward[table.at(0, u)];
+        }
+        CHECK(sweep.least_time(cut.units()) <= work);
+        if (rule != CostRule::kLevelled) {
+          CHECK(sweep.least_time(cut.units()) >= work - work / 1'000'000);
+        }
+      }
+    }
   }
 }
 

@@ -42,7 +42,11 @@ void offer_keep(Sweep& sweep, const Candidate& shape, const StageLists& lists, s
 
 void offer_chunk(Sweep& sweep, data::Tokens chunk, std::int64_t keep) {
   const StrategyInput& input = sweep.input();
-  auto shape = longest_first_candidate(input, data::chunk_evenly(input.batch, chunk));
+  auto formation = data::chunk_evenly(input.batch, chunk);
+  if (formation && sweep.passes_over(sweep.least_time(formation->units()))) {
+    return;
+  }
+  auto shape = longest_first_candidate(input, std::move(formation));
   if (!shape) {
     sweep.reject(shape.failures());
     return;

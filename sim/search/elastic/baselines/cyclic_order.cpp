@@ -11,7 +11,7 @@
 namespace stagecraft::elastic {
 namespace {
 
-constexpr int kMostRounds = 64;  // of Lloyd's algorithm: it settles long before
+constexpr int kMostClusterRounds = 64;  // of Lloyd's algorithm: it settles long before
 
 // One stage between cycles.
 struct CyclicStage {
@@ -127,7 +127,7 @@ std::vector<std::size_t> cluster_ends(const std::vector<Time>& times, std::size_
   for (std::size_t c = 1; c <= clusters; ++c) {
     ends.push_back(times.size() * c / clusters);
   }
-  for (int round = 0; round < kMostRounds; ++round) {
+  for (int round = 0; round < kMostClusterRounds; ++round) {
     std::vector<double> means;
     std::size_t begin = 0;
     for (const std::size_t end : ends) {

@@ -16,14 +16,14 @@ namespace {
 constexpr std::array<std::string_view, 3> kSlicing = {"fixed", "equal-cost", "equal-tokens"};
 constexpr std::int64_t kMostSlices = 4096;
 
-struct Choice {
+struct SlicingChoice {
   std::int32_t slicing = 0;  ///< of kSlicing
   std::int64_t slices = 0;   ///< 0: swept
   data::Tokens chunk = 0;    ///< 0: the budget over the slices
 };
 
 // All numbers of slices of micro-batches of at most `budget` tokens.
-void offer_slices(Sweep& sweep, const Choice& choice, data::Tokens budget) {
+void offer_slices(Sweep& sweep, const SlicingChoice& choice, data::Tokens budget) {
   const StrategyInput& input = sweep.input();
   const auto packed = data::pack_best_fit(input.batch, budget);
   if (!packed) {

@@ -23,7 +23,7 @@ namespace {
 constexpr std::int64_t kMostSlices = 4096;
 constexpr std::array<std::string_view, 2> kExchangeOfSlimPipe = {"charged", "free"};
 
-void offer_slices(Sweep& sweep, data::Tokens budget, std::int64_t slices, CostRule rule) {
+void offer_uniform_slices(Sweep& sweep, data::Tokens budget, std::int64_t slices, CostRule rule) {
   const StrategyInput& input = sweep.input();
   const auto packed = data::pack_best_fit(input.batch, budget);
   if (!packed) {
@@ -53,8 +53,8 @@ Result<IterationPlan> plan(const StrategyInput& input) {
   }
   Sweep sweep(input);
   for (const data::Tokens budget : packing_budgets(input, *tokens)) {
-    offer_slices(sweep, budget, *slices,
-                 *exchange == 0 ? CostRule::kLevelled : CostRule::kLevelledFree);
+    offer_uniform_slices(sweep, budget, *slices,
+                         *exchange == 0 ? CostRule::kLevelled : CostRule::kLevelledFree);
   }
   return finish("slimpipe", sweep);
 }

@@ -45,7 +45,11 @@ void offer_budget(Sweep& sweep, const data::TeraPipeOptions& options, data::Toke
     sweep.reject(packed.failures());
     return;
   }
-  auto shape = longest_first_candidate(input, data::terapipe_slices(*packed, options));
+  auto formation = data::terapipe_slices(*packed, options);
+  if (formation && sweep.passes_over(sweep.least_time(formation->units()))) {
+    return;
+  }
+  auto shape = longest_first_candidate(input, std::move(formation));
   if (!shape) {
     sweep.reject(shape.failures());
     return;
