@@ -104,7 +104,7 @@ TEST_CASE("best takes another layout where it is faster, and says which") {
 
 TEST_CASE("best plans on another layout where nothing fits on the given one") {
   SequenceProfile profile = test_profile();
-  const data::GlobalBatch batch = skewed_batch(5, 12, 8192);
+  const data::GlobalBatch batch = skewed_batch(5, 12, 2048);
   const SequenceLayout given = stages_of(20, 1);
   // 32 layers on 20 stages: stages of two layers hold far more than 32 / 20 of the states.
   profile.reserved = 0;
