@@ -17,19 +17,16 @@ namespace {
 
 constexpr std::int64_t kMostEvaluations = 100'000'000;
 constexpr std::array<std::string_view, 2> kPipelines = {"any", "only"};
-constexpr std::array<std::string_view, 2> kExchange = {"false", "true"};
 constexpr std::array<std::string_view, 2> kLayouts = {"any", "given"};
 
 Result<IterationPlan> plan(const StrategyInput& input) {
   const auto evaluations =
       number_option(input.options, "evaluations", kBestEvaluations, 0, kMostEvaluations);
   const auto pipelines = choice_option(input.options, "pipelines", kPipelines);
-  const auto exchange = choice_option(input.options, "exchange", kExchange);
   const auto layouts = choice_option(input.options, "layouts", kLayouts);
   Diagnostics problems;
   collect_failures(evaluations, problems);
   collect_failures(pipelines, problems);
-  collect_failures(exchange, problems);
   collect_failures(layouts, problems);
   if (!problems.empty()) {
     return problems;
@@ -37,7 +34,6 @@ Result<IterationPlan> plan(const StrategyInput& input) {
   BestPipelineChoice choice;
   choice.evaluations = *evaluations;
   choice.evaluations_given = input.options.contains("evaluations");
-  choice.free_exchange = *exchange == 1;
   choice.any_layout = *layouts == 0;
   Result<IterationPlan> pipeline = best_pipeline(input, choice);
   if (*pipelines == 1) {
@@ -76,12 +72,6 @@ constexpr std::array kOptions = {
                .range = "any | given",
                .help = "any: the pipeline and sequence degrees that are fastest on the same GPUs; "
                        "given: those of the scenario"},
-    OptionSpec{.name = "exchange",
-               .unit = "",
-               .default_value = "false",
-               .range = "false | true",
-               .help = "whether SlimPipe's exchange of attention context, which costs nothing "
-                       "here, may be used"},
 };
 
 }  // namespace
@@ -98,8 +88,7 @@ const StrategyInfo& best_info() {
           "never slower than another strategy with its default options on the same layout: their "
           "plans are where it begins, those of deepspeed, flexsp and megatron included "
           "(pipelines = only leaves them out); pipeline and sequence degree are its own choice "
-          "within their product (layouts = given takes the scenario's); SlimPipe's free exchange "
-          "of attention context is left out unless asked for",
+          "within their product (layouts = given takes the scenario's)",
       .options = kOptions,
       .pipelined = true,
       .plan = plan,

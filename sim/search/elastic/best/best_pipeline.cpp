@@ -146,9 +146,6 @@ class PipelineSearch {
   // What the other pipelined strategies plan on the given layout; their formations are shapes too.
   void take_others(LayoutSite& site) {
     for (const Info info : kOthers) {
-      if (info == slimpipe_info && !choice_.free_exchange) {
-        continue;
-      }
       Result<IterationPlan> plan = info().plan(site.input);
       if (!plan) {
         site.sweep.reject(plan.failures());

@@ -13,7 +13,6 @@ inline constexpr std::int64_t kBestEvaluations = 20'000;
 struct BestPipelineChoice {
   std::int64_t evaluations = kBestEvaluations;
   bool evaluations_given = false;  ///< or else fewer where units are many
-  bool free_exchange = false;      ///< SlimPipe's levelled slices may be used
   bool any_layout = true;          ///< or the given one
 };
 
