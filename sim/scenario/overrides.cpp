@@ -117,6 +117,11 @@ Node::Pointer with_value(const Node::Pointer& node, std::string_view own, std::s
                                  [&](const Node::Entry& entry) { return entry.key == key; });
   if (same != copy->entries.end()) {
     same->value = with_value(same->value, key, rest, value);
+    if (rest.empty()) {  // the key stands where its value does
+      same->source = value->source;
+      same->line = 1;
+      same->column = 1;
+    }
   } else {
     Node::Entry entry{std::string(key), value->source, 1, 1, with_value(nullptr, key, rest, value)};
     copy->entries.push_back(std::move(entry));

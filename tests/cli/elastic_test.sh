@@ -144,13 +144,13 @@ misfit() {
   local words="the batch does not fit: stage"
   misfit=(--set training.global_batch=3 data.lengths=1M data.context=0)
   for option in --html --out --svg --trace --formation; do
-    run 3 simulate "$scenario" "${misfit[@]}" "$option" "x$option"
+    run 3 simulate "$source/scenarios/elastic/github-13b.yaml" "${misfit[@]}" "$option" "x$option"
     check "$option: what does not fit" has "$err" "$words"
     check "$option: nothing written" test ! -e "x$option"
   done
-  run 3 simulate "$scenario" "${misfit[@]}" --json x.json
+  run 3 simulate "$source/scenarios/elastic/github-13b.yaml" "${misfit[@]}" --json x.json
   check "the record says so" json 'not r["feasible"]' x.json
-  run 3 search "$scenario" "${misfit[@]}" --budget 10evals
+  run 3 search "$source/scenarios/elastic/github-13b.yaml" "${misfit[@]}" --budget 10evals
   check "search says the same" has "$err" "$words"
 }
 
