@@ -133,11 +133,15 @@ std::optional<SequenceProfile> own_model(Reader& reader, const std::string& name
   if (missing.empty()) {
     return machine;
   }
-  const std::string keys = fmt::format(
-      "a model of your own takes 'profile' with {}{}",
-      missing.size() < std::size(kModelKeys) ? "these as well: " : "all of: ", join(missing, ", "));
-  reader.fail("model", unknown.message,
-              unknown.hint.empty() ? keys : fmt::format("{}\n  {}", unknown.hint, keys));
+  // A slip in a known name, with nothing of a model given, is no model of one's own.
+  const bool some = missing.size() < std::size(kModelKeys);
+  std::string hint = unknown.hint;
+  if (some || hint.empty()) {
+    hint +=
+        fmt::format("{}a model of your own takes 'profile' with {}{}", hint.empty() ? "" : "\n  ",
+                    some ? "these as well: " : "all of: ", join(missing, ", "));
+  }
+  reader.fail("model", unknown.message, hint);
   return std::nullopt;
 }
 

@@ -82,7 +82,7 @@ TEST_SUITE("cost") {
         {"the 3 GPUs of a stage neither divide a node of 2",
          [](auto&, auto& l) { l.sequence = 1, l.data = 3; }},
         {"known degrees: 1, 2, 4", [](auto&, auto& l) { l.sequence = 8; }},
-        {"no all-to-all rate is known for 8 GPUs (tensor 4 times sequence 2",
+        {"no all-to-all rate is known for 8 GPUs (tensor 4 times ulysses 2",
          [](auto&, auto& l) { l.tensor = 4; }},
     };
     for (const Wrong& one : wrong) {

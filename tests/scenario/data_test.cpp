@@ -160,7 +160,7 @@ TEST_SUITE("scenario") {
   TEST_CASE("keys of files are refused where the lengths are none") {
     std::string text = kText;
     text.replace(text.find("lengths: github"), 15, "lengths: github, column: 1");
-    CHECK(failure(text).find("test.yaml:6:34: error: 'data.column' says how to read a file, and "
+    CHECK(failure(text).find("test.yaml:6:33: error: 'data.column' says how to read a file, and "
                              "'github' is none") != std::string::npos);
     CHECK(
         read_scenario(text, "test.yaml", std::vector<std::string>{"data.lengths=wikipedia"}).ok());
