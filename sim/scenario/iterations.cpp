@@ -61,46 +61,50 @@ Result<std::vector<data::GlobalBatch>> take_batches(const Scenario& scenario,
     if (!batch) {
       return at_data(scenario, batch.failures());
     }
-    if (!*batch) {
+    std::optional<data::GlobalBatch>& taken = *batch;
+    if (!taken) {
       break;
     }
-    batches.push_back(std::move(**batch));
+    batches.push_back(std::move(*taken));
   }
   return batches;
 }
 
-Result<std::optional<data::GlobalBatch>> regime_batch(const Scenario& scenario, data::Tokens above,
-                                                      data::Tokens up_to, data::Tokens tokens) {
-  data::SamplingOptions options = data_of(scenario).sampling;
+Result<RegimeBatch> regime_batch(const Scenario& scenario, data::Tokens above, data::Tokens up_to,
+                                 data::Tokens tokens) {
+  const DataChoices& data = data_of(scenario);
+  data::SamplingOptions options = data.sampling;
   options.shortest = above + 1;
   options.longest = up_to;
-  options.global_batch = 1;
-  options.shuffle_window = 0;
-  if (!data::can_be_read_again(data_of(scenario).lengths)) {
-    return std::optional<data::GlobalBatch>{};  // opening a pipe again would wait for ever
+  if (!data::can_be_read_again(data.lengths)) {
+    return RegimeBatch{};  // opening a pipe again would wait for ever
   }
-  Result<data::BatchSampler> sampler = data::BatchSampler::open(data_of(scenario).lengths, options);
-  if (!sampler) {
-    return std::optional<data::GlobalBatch>{};  // none of these lengths
+  if (options.context > 0 && above >= options.context) {
+    return RegimeBatch{{},
+                       fmt::format("no winner for {} to {} tokens: the context is {}", above + 1,
+                                   up_to, options.context)};
   }
-  data::GlobalBatch all;
-  data::Tokens sum = 0;
-  while (static_cast<std::int64_t>(all.sequences.size()) < kMostSequences &&
-         (sum == 0 || sum < tokens)) {
-    const Result<std::optional<data::GlobalBatch>> one = sampler->next();
-    if (!one) {
-      return at_data(scenario, one.failures());
-    }
-    if (!*one) {
-      break;
-    }
-    all.sequences.insert(all.sequences.end(), (*one)->sequences.begin(), (*one)->sequences.end());
-    sum += (*one)->tokens();
+  const Result<data::LengthSample> sample =
+      data::BatchSampler::sample(data.lengths, options, tokens, kMostSequences);
+  if (!sample) {
+    return at_data(scenario, sample.failures());
   }
-  if (all.sequences.empty()) {
-    return std::optional<data::GlobalBatch>{};
+  RegimeBatch regime{sample->batch, {}};
+  const data::Tokens found = regime.batch.tokens();
+  if (found < tokens) {
+    const std::string of =
+        fmt::format("of {}{} sequences{}", sample->whole_data ? "the " : "",
+                    with_thousands(sample->looked_at), sample->whole_data ? "" : " looked at");
+    regime.note = found == 0
+                      ? fmt::format("no winner for {} to {} tokens: none {} has such a length",
+                                    above + 1, up_to, of)
+                      : fmt::format(
+                            "the winner for {} to {} tokens is of a batch of only {} of {} tokens: "
+                            "{} {} have such a length",
+                            above + 1, up_to, with_thousands(found), with_thousands(tokens),
+                            with_thousands(std::ssize(regime.batch.sequences)), of);
   }
-  return std::optional(std::move(all));
+  return regime;
 }
 
 Result<IterationRun> run_iteration(const Scenario& scenario, std::string_view strategy,

@@ -32,7 +32,9 @@ constexpr KeySpec kDataKeys[] = {
      .choices = "auto | lines | csv | jsonl",
      .default_value = "auto",
      .help = "Format of the file; auto goes by its name, jsonl is JSON Lines."},
-    {.path = "data.column", .help = "Of a CSV file: name or number of the column of lengths."},
+    {.path = "data.column",
+     .help = "Of a CSV file: name or number (from 1) of the column of lengths; the number where "
+             "columns have the same name."},
     {.path = "data.field", .help = "Of a JSON Lines file: key of the length, nested by dots."},
     {.path = "data.skip_malformed",
      .type = KeyType::kFlag,
@@ -86,7 +88,9 @@ constexpr KeySpec kDataKeys[] = {
      .low = 1,
      .high = data::kLongestSequence,
      .default_value = "[2K, 8K, 32K]",
-     .help = "Bounds between the length regimes for which `compare` names a winner each."},
+     .help = "Bounds between the length regimes for which `compare` names a winner each. Of each, "
+             "sequences are looked for among ten million at most, and given up after a million in "
+             "vain; a note says so."},
 
     {.path = "training.global_batch",
      .type = KeyType::kInteger,

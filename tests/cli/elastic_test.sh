@@ -18,6 +18,9 @@ simulate() {
   check "every token once" json 'sum(p["tokens"] for m in r["microbatches"] for s in m["slices"] for p in s["pieces"])
     == sum(s["tokens"] for s in r["sequences"])' plan.json
   check "every micro-batch in one pipeline" json 'sum(r["pipelines"]) == len(r["microbatches"]) == len(set(r["order"]))' plan.json
+  run 0 simulate "$scenario" "${small[@]}" data.iteration=2 --formation plan.json
+  check "pieces name their sequence" json 'all(s["tokens"] == sum(p["tokens"] for m in r["microbatches"] for u in m["slices"]
+    for p in u["pieces"] if p["sequence"] == s["sequence"]) for s in r["sequences"]) and r["sequences"][0]["id"] > 63' plan.json
   run 0 simulate "$scenario" "${small[@]}" --schedule flexsp --format json --formation plan.json
   check "rounds of groups" json 'r["rounds"] and all(sum(round["gpus"]) <= 32 for round in r["rounds"])' plan.json
   run 2 simulate "$scenario" "${small[@]}" --schedule flexsp --html page.html

@@ -253,16 +253,32 @@ TEST_SUITE("scenario") {
     const Scenario scenario = read(kText);
     const auto batch = regime_batch(scenario, 2'048, 8'192, 100'000);
     REQUIRE(batch.ok());
-    REQUIRE(batch->has_value());
-    for (const data::Sequence& sequence : (*batch)->sequences) {
+    CHECK(batch->note.empty());
+    for (const data::Sequence& sequence : batch->batch.sequences) {
       CHECK(sequence.tokens > 2'048);
       CHECK(sequence.tokens <= 8'192);
     }
-    CHECK((*batch)->tokens() >= 100'000);
-    CHECK((*batch)->tokens() < 100'000 + 8'192);
+    CHECK(batch->batch.tokens() >= 100'000);
+    CHECK(batch->batch.tokens() < 100'000 + 8'192);
     const auto none = regime_batch(scenario, 49'152, 100'000, 100'000);
     REQUIRE(none.ok());
-    CHECK_FALSE(none->has_value());
+    CHECK(none->batch.sequences.empty());
+    CHECK(none->note == "no winner for 49153 to 100000 tokens: the context is 49152");
+  }
+
+  TEST_CASE("a regime that the data lack, or have too few of, is said with its figures") {
+    const auto note_of = [](const char* lengths, data::Tokens above, data::Tokens up_to) {
+      const Scenario scenario = read(kText, {std::string("data.lengths=") + lengths});
+      const auto batch = regime_batch(scenario, above, up_to, 1'000'000'000);
+      REQUIRE(batch.ok());
+      return batch->note;
+    };
+    CHECK(
+        note_of("constant(100)", 100, 200) ==
+        "no winner for 101 to 200 tokens: none of 1 000 000 sequences looked at has such a length");
+    CHECK(note_of("\"mix(99999 constant(100), 1 constant(150))\"", 100, 200) ==
+          "the winner for 101 to 200 tokens is of a batch of only 14 550 of 1 000 000 000 tokens: "
+          "97 of 10 000 000 sequences looked at have such a length");
   }
 
   TEST_CASE("what is wrong with constants is said of the profile, not of the layout") {

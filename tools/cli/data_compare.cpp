@@ -76,6 +76,7 @@ class Comparing {
 
   void clear_progress() { progress_.clear(); }
   [[nodiscard]] const data::SkippedLines& skipped() const { return skipped_; }
+  [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
   [[nodiscard]] DataComparison take() { return std::move(comparison_); }
 
  private:
@@ -186,16 +187,18 @@ class Comparing {
     const data::LengthSummary& all = comparison_.lengths.lengths;
     const data::Tokens tokens = all.tokens / static_cast<std::int64_t>(batches_);
     for (std::size_t i = 0; i + 1 < bounds.size() && bounds.size() > 2; ++i) {
-      Result<std::optional<data::GlobalBatch>> batch =
-          regime_batch(scenario_, bounds[i], bounds[i + 1], tokens);
-      if (!batch) {
-        return batch.failures();
+      Result<RegimeBatch> found = regime_batch(scenario_, bounds[i], bounds[i + 1], tokens);
+      if (!found) {
+        return found.failures();
       }
-      if (!*batch) {
+      if (!found->note.empty()) {
+        notes_.push_back(std::move(found->note));
+      }
+      if (found->batch.sequences.empty()) {
         continue;
       }
       std::vector<data::GlobalBatch> one;
-      one.push_back(std::move(**batch));
+      one.push_back(std::move(found->batch));
       Result<std::vector<IterationResult>> results = results_of(one, false);
       if (!results) {
         return results.failures();
@@ -219,6 +222,7 @@ class Comparing {
   data::LengthCounter counter_;
   std::vector<Share> shares_;  ///< by regime
   data::SkippedLines skipped_;
+  std::vector<std::string> notes_;  ///< on regimes
   std::size_t batches_ = 0;
   Progress progress_;
   DataComparison comparison_;
@@ -286,6 +290,9 @@ int compare_data(const Arguments& arguments, const Scenario& scenario) {
     }
   }
   tell_skipped(comparing.skipped());
+  for (const std::string& note : comparing.notes()) {
+    fmt::print(stderr, "note: {}\n", note);
+  }
   if (!scenario.data->regimes.empty() && !data::can_be_read_again(scenario.data->lengths)) {
     fmt::print(stderr, "note: no winner by length, because '{}' can be read only once\n",
                scenario.data->lengths.text);

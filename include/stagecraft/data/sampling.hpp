@@ -46,6 +46,16 @@ struct SamplingOptions {
   Tokens longest = 0;
 };
 
+/// Sequences of some lengths alone, and how they were come by.
+struct LengthSample {
+  GlobalBatch batch;           ///< in the order of the data; may be empty
+  std::int64_t looked_at = 0;  ///< sequences, of all lengths and epochs
+  bool whole_data = false;     ///< the data have no more
+};
+
+inline constexpr std::int64_t kMostInVain = 1'000'000;     ///< other lengths in a row
+inline constexpr std::int64_t kMostLookedAt = 10'000'000;  ///< in all, by BatchSampler::sample
+
 /// Deals out a data set in global batches, in one pass and with memory for the window alone.
 class BatchSampler {
  public:
@@ -53,6 +63,14 @@ class BatchSampler {
   /// that cannot fill one batch (empty, or nothing of the wanted lengths in a million sequences).
   [[nodiscard]] static Result<BatchSampler> open(const Lengths& lengths,
                                                  const SamplingOptions& options);
+  /// Sequences of options.shortest to options.longest tokens in the order of the data, at least
+  /// one, until they have `tokens` tokens together or are `count`. Ends before if the data do, or
+  /// after kMostInVain other sequences in a row or kMostLookedAt in all. Of the options, those
+  /// about global batches and shuffling do not matter. Bad input where options are out of range or
+  /// the data cannot be read.
+  [[nodiscard]] static Result<LengthSample> sample(const Lengths& lengths,
+                                                   const SamplingOptions& options, Tokens tokens,
+                                                   std::int64_t count);
   BatchSampler(BatchSampler&&) noexcept;
   BatchSampler& operator=(BatchSampler&&) noexcept;
   ~BatchSampler();

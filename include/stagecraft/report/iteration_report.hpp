@@ -22,9 +22,10 @@ namespace stagecraft {
                                          const elastic::IterationPlan& plan,
                                          const elastic::IterationResult& result, const Run* run);
 
-/// The plan for a runtime: sequences by id and length; micro-batches of slices of pieces (index of
-/// the sequence, begin, tokens, padded); recomputed layers by stage; pipelines; rounds of groups of
-/// GPUs where there is no pipeline. The order of ops is `stagecraft schedule`.
+/// The plan for a runtime: sequences (number in the batch, id in the data set, tokens);
+/// micro-batches of slices of pieces (number of the sequence, begin, tokens, padded); recomputed
+/// layers by stage; pipelines; rounds of groups of GPUs where there is no pipeline. The order of
+/// ops is `stagecraft schedule`.
 [[nodiscard]] std::string formation_json(const std::string& scenario,
                                          const data::GlobalBatch& batch,
                                          const elastic::IterationPlan& plan);

@@ -40,13 +40,17 @@ struct IterationRun {
                                                                   data::BatchSampler& sampler,
                                                                   std::int32_t count);
 
-/// One batch of sequences of lengths in (above, up_to] alone, of about `tokens` tokens (at least
-/// one sequence, at most 2^20); nothing if the data have none in a million sequences, or
-/// can be read only once.
-[[nodiscard]] Result<std::optional<data::GlobalBatch>> regime_batch(const Scenario& scenario,
-                                                                    data::Tokens above,
-                                                                    data::Tokens up_to,
-                                                                    data::Tokens tokens);
+/// Sequences of the lengths of one regime alone.
+struct RegimeBatch {
+  data::GlobalBatch batch;  ///< may be empty
+  std::string note;         ///< why there are none or fewer tokens than wanted; else empty
+};
+
+/// Of lengths in (above, up_to], about `tokens` tokens, at most 2^20 sequences. Fewer or nothing if
+/// the data have no more among as many sequences as BatchSampler::sample looks at; nothing, without
+/// a note, if they can be read only once. Fails where the data cannot be read.
+[[nodiscard]] Result<RegimeBatch> regime_batch(const Scenario& scenario, data::Tokens above,
+                                               data::Tokens up_to, data::Tokens tokens);
 
 /// Plans and evaluates. A plan that cannot be made is a result that is not feasible, with reasons.
 [[nodiscard]] Result<IterationRun> run_iteration(const Scenario& scenario,

@@ -27,6 +27,14 @@ Record wrong_at(std::string_view row, std::int64_t number, std::size_t offset, s
   return malformed(line, offset - begin, std::move(message), std::move(hint));
 }
 
+/// A problem of the first row, without which no other can be read.
+Record broken(std::string_view row, std::int64_t number, std::size_t offset, std::string message,
+              std::string hint) {
+  Record record = wrong_at(row, number, offset, std::move(message), std::move(hint));
+  record.kind = Record::Kind::kBroken;
+  return record;
+}
+
 /// A column by its number from 1; 0 if `column` is a name.
 std::size_t column_number(std::string_view column) {
   std::size_t number = 0;
@@ -228,13 +236,28 @@ Record CsvRecords::take_first(std::string_view row, std::int64_t number) {
     }
     const std::string_view near =
         column_.empty() ? std::string_view{} : nearest_name(column_, names);
-    Record record =
-        wrong_at(row, number, 0, std::move(problem),
-                 near.empty() ? "" : fmt::format("did you mean '{}'?", printable(near)));
-    record.kind = Record::Kind::kBroken;
-    return record;
+    return broken(row, number, 0, std::move(problem),
+                  near.empty() ? "" : fmt::format("did you mean '{}'?", printable(near)));
   }
-  return header ? Record{} : take_cells(row, number);
+  if (!header) {
+    return take_cells(row, number);
+  }
+  const std::size_t next = same_name(index_);
+  return next == cells_.size() || column_number(column_) > 0
+             ? Record{}
+             : broken(row, number, cells_[next].offset,
+                      fmt::format("columns {} and {} have the same name {}", index_ + 1, next + 1,
+                                  in_quotes(trimmed(cells_[index_].text))),
+                      fmt::format("choose one by its number, e.g. column {}", index_ + 1));
+}
+
+/// The next column after `index` of the same name; the number of columns if there is none.
+std::size_t CsvRecords::same_name(std::size_t index) const {
+  std::size_t next = index + 1;
+  while (next < cells_.size() && trimmed(cells_[next].text) != trimmed(cells_[index].text)) {
+    ++next;
+  }
+  return next;
 }
 
 /// Sets index_; what is wrong with the first row otherwise.

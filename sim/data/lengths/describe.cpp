@@ -68,6 +68,7 @@ std::vector<LengthQuantile> quantiles_of(const std::vector<Bin>& bins, std::int6
                                          Tokens tokens) {
   constexpr std::array kShares = {0.01, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.99, 0.999};
   std::vector<LengthQuantile> quantiles;
+  quantiles.reserve(kShares.size());
   for (const double share : kShares) {
     quantiles.push_back({share, 0, 0});
   }

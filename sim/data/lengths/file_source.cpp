@@ -79,7 +79,7 @@ class FileStream {
           done_ = true;
           break;
         case Record::Kind::kMalformed:
-          if (skip_) {
+          if (skip_ && record.problem) {
             skip(std::move(*record.problem));
             break;
           }
@@ -87,7 +87,9 @@ class FileStream {
         case Record::Kind::kBroken:
           done_ = true;
           failure_ = std::move(record.problem);
-          failure_->place.file = path_;
+          if (failure_) {
+            failure_->place.file = path_;
+          }
           break;
       }
     }

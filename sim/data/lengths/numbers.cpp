@@ -65,8 +65,9 @@ std::string range_problem(std::string_view number, bool too_small) {
 FieldLength field_length(std::string_view field) {
   field = trimmed(field);
   std::int64_t value = 0;
-  const char* end = field.data() + field.size();
-  const auto [rest, error] = std::from_chars(field.data(), end, value);
+  const char* begin = field.data();
+  const char* end = begin + field.size();
+  const auto [rest, error] = std::from_chars(begin, end, value);
   if (field.empty()) {
     return {0, "a length is missing, expected a whole number of tokens"};
   }

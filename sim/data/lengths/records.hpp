@@ -66,6 +66,7 @@ class CsvRecords {
                                    std::string_view cell) const;
   [[nodiscard]] Record take_first(std::string_view row, std::int64_t number);
   [[nodiscard]] std::string find_column(bool& header);
+  [[nodiscard]] std::size_t same_name(std::size_t index) const;
   [[nodiscard]] Split split(std::string_view row);
   void guess_separator(std::string_view row);
 

@@ -16,7 +16,6 @@ namespace {
 
 constexpr std::int32_t kLargestBatch = 1 << 20;
 constexpr std::int32_t kLargestWindow = 1 << 26;
-constexpr std::int64_t kMostInVain = 1'000'000;
 
 /// Independent random numbers of one seed: lengths, and shuffling in every epoch.
 std::uint64_t seed_of(std::uint64_t seed, std::uint64_t purpose, std::int64_t epoch) {
@@ -96,6 +95,10 @@ struct BatchSampler::State {
   std::int64_t batches = 0;
   std::optional<GlobalBatch> first;  ///< drawn at open, to know that there is one
 
+  /// Checks the options and opens the first epoch.
+  static Result<std::unique_ptr<State>> start(const Lengths& lengths,
+                                              const SamplingOptions& options);
+
   Diagnostics open_epoch() {
     // Only the first epoch counts what it skips: later ones read the same lines.
     Result<LengthSource> opened =
@@ -110,41 +113,47 @@ struct BatchSampler::State {
     return {};
   }
 
+  /// The next sequence of the epoch, wanted or not; nothing at the epoch's end.
+  Result<std::optional<Sequence>> look() {
+    if (block_at == block_size) {
+      const Result<std::size_t> got = stream(block);
+      if (!got) {
+        return got.failures();
+      }
+      block_size = *got;
+      block_at = 0;
+      if (block_size == 0) {
+        return std::optional<Sequence>{};
+      }
+    }
+    return std::optional<Sequence>{{next_id++, block[block_at++]}};
+  }
+
   /// The next sequence of the epoch that is wanted; nothing at the epoch's end.
   Result<std::optional<Sequence>> read() {
     for (;;) {
-      if (block_at == block_size) {
-        const Result<std::size_t> got = stream(block);
-        if (!got) {
-          return got.failures();
-        }
-        block_size = *got;
-        block_at = 0;
-        if (block_size == 0) {
-          return std::optional<Sequence>{};
-        }
+      Result<std::optional<Sequence>> sequence = look();
+      if (!sequence || !*sequence || take(**sequence)) {
+        return sequence;
       }
-      Sequence sequence{next_id++, block[block_at++]};
-      if (take(sequence)) {
-        in_vain = 0;
-        ++taken_of_epoch;
-        return std::optional<Sequence>{sequence};
-      }
-      if (++in_vain >= kMostInVain) {
+      if (in_vain >= kMostInVain) {
         return bad_input(fmt::format("none of {} sequences {}", with_thousands(in_vain), wanted()));
       }
     }
   }
 
-  bool take(Sequence& sequence) const {
-    if (options.context > 0 && sequence.tokens > options.context) {
-      if (options.over_long == OverLong::kDrop) {
-        return false;
-      }
+  /// Truncates it; false if it is not wanted. Counts both.
+  bool take(Sequence& sequence) {
+    const bool over_long = options.context > 0 && sequence.tokens > options.context;
+    if (over_long && options.over_long == OverLong::kTruncate) {
       sequence.tokens = options.context;
     }
-    return sequence.tokens >= options.shortest &&
-           (options.longest == 0 || sequence.tokens <= options.longest);
+    const bool taken = !(over_long && options.over_long == OverLong::kDrop) &&
+                       sequence.tokens >= options.shortest &&
+                       (options.longest == 0 || sequence.tokens <= options.longest);
+    in_vain = taken ? 0 : in_vain + 1;
+    taken_of_epoch += taken ? 1 : 0;
+    return taken;
   }
 
   [[nodiscard]] std::string wanted() const {
@@ -197,6 +206,41 @@ struct BatchSampler::State {
     }
   }
 
+  /// True if an epoch follows that has anything to give; it is not opened yet.
+  [[nodiscard]] bool epoch_follows() const {
+    return (epochs == 0 || epoch + 1 < epochs) && taken_of_epoch > 0;
+  }
+
+  /// See BatchSampler::sample.
+  Result<LengthSample> sample(Tokens tokens, std::int64_t count) {
+    LengthSample result;
+    Tokens sum = 0;
+    while (std::ssize(result.batch.sequences) < count && (sum == 0 || sum < tokens) &&
+           in_vain < kMostInVain && next_id < kMostLookedAt) {
+      Result<std::optional<Sequence>> sequence = look();
+      if (!sequence) {
+        return sequence.failures();
+      }
+      if (*sequence) {
+        if (take(**sequence)) {
+          sum += (*sequence)->tokens;
+          result.batch.sequences.push_back(**sequence);
+        }
+        continue;
+      }
+      if (!epoch_follows()) {
+        result.whole_data = true;
+        break;
+      }
+      ++epoch;
+      if (Diagnostics failures = open_epoch(); !failures.empty()) {
+        return failures;
+      }
+    }
+    result.looked_at = next_id;
+    return result;
+  }
+
   Result<std::optional<GlobalBatch>> next_batch() {
     GlobalBatch batch;
     batch.index = batches;
@@ -227,7 +271,8 @@ BatchSampler::BatchSampler(BatchSampler&&) noexcept = default;
 BatchSampler& BatchSampler::operator=(BatchSampler&&) noexcept = default;
 BatchSampler::~BatchSampler() = default;
 
-Result<BatchSampler> BatchSampler::open(const Lengths& lengths, const SamplingOptions& options) {
+Result<std::unique_ptr<BatchSampler::State>> BatchSampler::State::start(
+    const Lengths& lengths, const SamplingOptions& options) {
   STAGECRAFT_CHECK(lengths.source != nullptr, "lengths come from parse_lengths");
   const bool read_once = !can_be_read_again(lengths);
   if (Diagnostics failures = wrong_options(options, read_once); !failures.empty()) {
@@ -240,6 +285,15 @@ Result<BatchSampler> BatchSampler::open(const Lengths& lengths, const SamplingOp
   if (Diagnostics failures = state->open_epoch(); !failures.empty()) {
     return failures;
   }
+  return state;
+}
+
+Result<BatchSampler> BatchSampler::open(const Lengths& lengths, const SamplingOptions& options) {
+  Result<std::unique_ptr<State>> started = State::start(lengths, options);
+  if (!started) {
+    return started.failures();
+  }
+  std::unique_ptr<State> state = std::move(started).value();
   Result<std::optional<GlobalBatch>> first = state->next_batch();
   if (!first) {
     return first.failures();
@@ -269,6 +323,12 @@ Result<std::optional<GlobalBatch>> BatchSampler::next() {
 
 const SkippedLines& BatchSampler::skipped() const {
   return state_->skipped;
+}
+
+Result<LengthSample> BatchSampler::sample(const Lengths& lengths, const SamplingOptions& options,
+                                          Tokens tokens, std::int64_t count) {
+  Result<std::unique_ptr<State>> state = State::start(lengths, options);
+  return state ? (*state)->sample(tokens, count) : Result<LengthSample>(state.failures());
 }
 
 }  // namespace stagecraft::data

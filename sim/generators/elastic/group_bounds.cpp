@@ -15,14 +15,15 @@ struct SteadyWindow {
 
 class LeastLayers {
  public:
-  LeastLayers(const CheckpointProblem& problem, std::span<const std::int32_t> first)
+  LeastLayers(const CheckpointProblem& problem, std::span<const std::int32_t> first,
+              std::size_t most_pairs)
       : problem_(problem),
         first_(first),
         order_(unit_order(problem)),
         count_(problem.slices.size()),
-        bounds_((count_ + 1) * (count_ + 1), 0) {}
+        bounds_(count_, most_pairs, 0) {}
 
-  std::vector<std::int64_t> run() {
+  PairTable<std::int64_t> run() {
     std::vector<std::int32_t> kinds = problem_.slices;
     std::ranges::sort(kinds);
     const auto repeated = std::ranges::unique(kinds);
@@ -93,8 +94,8 @@ class LeastLayers {
 
   void add_up_from(std::size_t i, std::int32_t most_slices, std::int32_t warmup) {
     const std::int32_t begin = first_[i];
-    const std::int32_t end = first_[count_];
-    std::fill(best_.begin() + begin, best_.end(), 0);
+    const std::int32_t end = first_[bounds_.last_end(i)];
+    std::fill(best_.begin() + begin, best_.begin() + end + 1, 0);
     for (std::int32_t e = begin + warmup; e <= end; ++e) {
       const SteadyWindow& window = windows_[static_cast<std::size_t>(e - warmup)];
       const std::int64_t before = best_[static_cast<std::size_t>(std::max(begin, window.begin))];
@@ -102,9 +103,9 @@ class LeastLayers {
           kTooMuch, std::max(best_[static_cast<std::size_t>(e) - 1], before + window.layers));
     }
     std::int32_t longest = 0;
-    for (std::size_t j = i + 1; j <= count_; ++j) {
+    for (std::size_t j = i + 1; j <= bounds_.last_end(i); ++j) {
       longest = std::max(longest, problem_.slices[j - 1]);
-      std::int64_t& bound = bounds_[i * (count_ + 1) + j];
+      std::int64_t& bound = bounds_(i, j);
       if (longest >= most_slices) {
         bound = std::max(bound, best_[static_cast<std::size_t>(first_[j])]);
       }
@@ -120,7 +121,7 @@ class LeastLayers {
   std::span<const std::int32_t> first_;
   UnitOrder order_;
   std::size_t count_;
-  std::vector<std::int64_t> bounds_;
+  PairTable<std::int64_t> bounds_;
   std::vector<SteadyWindow> windows_;  // of one stage, by backward
   std::vector<std::int64_t> best_;     // [units + 1] by end
   std::vector<Helper> helpers_;
@@ -128,9 +129,9 @@ class LeastLayers {
 
 }  // namespace
 
-std::vector<std::int64_t> least_layers(const CheckpointProblem& problem,
-                                       std::span<const std::int32_t> first) {
-  return LeastLayers(problem, first).run();
+PairTable<std::int64_t> least_layers(const CheckpointProblem& problem,
+                                     std::span<const std::int32_t> first, std::size_t most_pairs) {
+  return LeastLayers(problem, first, most_pairs).run();
 }
 
 }  // namespace stagecraft::elastic

@@ -52,11 +52,8 @@ class Planner {
         delta_(delta),
         options_(options),
         count_(problem.slices.size()),
-        known_((count_ + 1) * (count_ + 1), false) {
-    first_.push_back(0);
-    for (const std::int32_t slices : problem.slices) {
-      first_.push_back(first_.back() + slices);
-    }
+        first_(first_units(problem)),
+        bound_(1, 0, 0) {
     shortest_layer_ = *std::ranges::min_element(problem.layer_time);
   }
 
@@ -69,7 +66,7 @@ class Planner {
       }
     }
     bound_ = least_layers(problem_, first_);
-    for (Time& bound : bound_) {
+    for (Time& bound : bound_.values()) {
       bound = bound >= kTooMuch ? kNoPath : bound * shortest_layer_;
     }
     while (true) {
@@ -87,8 +84,15 @@ class Planner {
   }
 
  private:
-  [[nodiscard]] std::size_t edge(std::size_t i, std::size_t j) const {
-    return i * (count_ + 1) + j;
+  using Edge = std::pair<std::size_t, std::size_t>;  // end, first micro-batch
+
+  static std::vector<std::int32_t> first_units(const CheckpointProblem& problem) {
+    std::vector<std::int32_t> first{0};
+    first.reserve(problem.slices.size() + 1);
+    for (const std::int32_t slices : problem.slices) {
+      first.push_back(first.back() + slices);
+    }
+    return first;
   }
 
   [[nodiscard]] bool fits(std::size_t i, std::size_t j) const {
@@ -108,15 +112,21 @@ class Planner {
     std::vector<Time> cost(count_ + 1, kNoPath);
     std::vector<std::size_t> from(count_ + 1, 0);
     cost[0] = 0;
-    for (std::size_t j = 1; j <= count_; ++j) {
-      for (std::size_t i = 0; i < j; ++i) {
-        if (known_only && !known_[edge(i, j)]) {
-          continue;
-        }
-        const Time through = std::min(kNoPath, cost[i] + delta_[i] + bound_[edge(i, j)]);
-        if (through < cost[j]) {
-          cost[j] = through;
-          from[j] = i;
+    const auto try_edge = [&](std::size_t i, std::size_t j) {
+      const Time through = std::min(kNoPath, cost[i] + delta_[i] + bound_(i, j));
+      if (through < cost[j]) {
+        cost[j] = through;
+        from[j] = i;
+      }
+    };
+    if (known_only) {
+      for (const auto& [edge, known] : known_) {
+        try_edge(edge.second, edge.first);
+      }
+    } else {
+      for (std::size_t j = 1; j <= count_; ++j) {
+        for (std::size_t i = bound_.first_begin(j); i < j; ++i) {
+          try_edge(i, j);
         }
       }
     }
@@ -135,7 +145,7 @@ class Planner {
 
   /// False if the edge's cost was known.
   bool work_out(std::size_t i, std::size_t j) {
-    if (known_[edge(i, j)]) {
+    if (known_.contains({j, i})) {
       return false;
     }
     const CheckpointProblem part = part_of(problem_, first_, i, j);
@@ -146,20 +156,21 @@ class Planner {
     }
     trim_checkpoints(part, plan.layers);
     raise_bounds(i, j, static_cast<Time>(std::ceil(plan.bound - 1e-6)) * shortest_layer_);
-    bound_[edge(i, j)] = recompute_time(part, plan.layers);
-    known_[edge(i, j)] = true;
-    plans_[edge(i, j)] = std::move(plan.layers);
+    const Time exact = recompute_time(part, plan.layers);
+    bound_(i, j) = exact;
+    known_[{j, i}] = {exact, std::move(plan.layers)};
     return true;
   }
 
   /// Of every pipeline that holds this one and is not worked out.
   void raise_bounds(std::size_t begin, std::size_t end, Time bound) {
-    for (std::size_t i = 0; i <= begin; ++i) {
-      for (std::size_t j = end; j <= count_; ++j) {
-        if (!known_[edge(i, j)]) {
-          bound_[edge(i, j)] = std::max(bound_[edge(i, j)], bound);
-        }
+    for (std::size_t i = bound_.first_begin(end); i <= begin; ++i) {
+      for (std::size_t j = end; j <= bound_.last_end(i); ++j) {
+        bound_(i, j) = std::max(bound_(i, j), bound);
       }
+    }
+    for (const auto& [edge, known] : known_) {
+      bound_(edge.second, edge.first) = known.cost;
     }
   }
 
@@ -172,8 +183,9 @@ class Planner {
       const std::size_t i = path[at];
       const std::size_t j = path[at + 1];
       plan.sizes.push_back(static_cast<std::int32_t>(j - i));
-      plan.cost += delta_[i] + bound_[edge(i, j)];
-      const std::vector<std::int32_t>& layers = plans_.at(edge(i, j));
+      const Known& known = known_.at({j, i});
+      plan.cost += delta_[i] + known.cost;
+      const std::vector<std::int32_t>& layers = known.layers;
       const auto width = static_cast<std::size_t>(first_[j] - first_[i]);
       for (std::size_t stage = 0; stage < static_cast<std::size_t>(problem_.stages); ++stage) {
         std::copy_n(layers.begin() + static_cast<std::ptrdiff_t>(stage * width), width,
@@ -190,9 +202,12 @@ class Planner {
   std::size_t count_;
   std::vector<std::int32_t> first_;  // [M + 1] first unit of every micro-batch
   Time shortest_layer_ = 0;
-  std::vector<Time> bound_;  // [M + 1][M + 1] exact where known
-  std::vector<bool> known_;
-  std::map<std::size_t, std::vector<std::int32_t>> plans_;  // where known: few
+  struct Known {
+    Time cost = 0;
+    std::vector<std::int32_t> layers;
+  };
+  PairTable<Time> bound_;        // exact where known
+  std::map<Edge, Known> known_;  // few; in the order of a shortest path
 };
 
 }  // namespace

@@ -202,8 +202,9 @@ std::string formation_json(const std::string& scenario, const data::GlobalBatch&
                {"strategy", plan.strategy}, {"formation", plan.formation.method},
                {"iteration", batch.index},  {"layout", layout_json(plan.layout)}};
   Json sequences = Json::array();
-  for (const data::Sequence& sequence : batch.sequences) {
-    sequences.push_back({{"id", sequence.id}, {"tokens", sequence.tokens}});
+  for (std::size_t i = 0; i < batch.sequences.size(); ++i) {
+    const data::Sequence& sequence = batch.sequences[i];
+    sequences.push_back({{"sequence", i}, {"id", sequence.id}, {"tokens", sequence.tokens}});
   }
   json["sequences"] = std::move(sequences);
   json["microbatches"] = microbatches_json(plan);

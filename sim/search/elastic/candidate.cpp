@@ -10,34 +10,17 @@
 #include "stagecraft/core/text.hpp"
 
 namespace stagecraft::elastic {
-namespace {
-
-std::vector<std::int32_t> uniform_layers(const UnitTable& table, std::int32_t layers) {
-  std::vector<std::int32_t> result;
-  result.reserve(table.forward.size());
-  for (std::int32_t p = 0; p < table.stages; ++p) {
-    result.insert(result.end(), static_cast<std::size_t>(table.units),
-                  std::min(layers, table.layers[static_cast<std::size_t>(p)]));
+Sweep::Sweep(const StrategyInput& input) : input_(&input) {
+  constexpr double kUnitRounding = 3.0;  // ns: six parts of a unit's time, half a ns each
+  constexpr double kSumRounding = 1e-9;  // relative, and far more than sums lose
+  const TokenCosts costs = stage_token_costs(input.profile, input.layout);
+  for (const data::Sequence& sequence : input.batch.sequences) {
+    // However it is cut: the costs of its slices, context included, add up to this.
+    work_ += costs.of(0, sequence.tokens);
   }
-  return result;
+  work_ *= 1.0 - kSumRounding;
+  unit_cost_ = stage_fixed_cost(input.profile, input.layout) * (1.0 - kSumRounding) - kUnitRounding;
 }
-
-// The stage that exceeds its capacity most.
-std::optional<Misfit> misfit_of(const UnitTable& table, const StageLists& lists,
-                                std::span<const std::int32_t> layers) {
-  std::optional<Misfit> worst;
-  const std::vector<Bytes> peaks = list_peaks(table, lists, layers);
-  for (std::int32_t s = 0; s < table.stages; ++s) {
-    const auto p = static_cast<std::size_t>(s);
-    if (peaks[p] > table.room[p] &&
-        (!worst || peaks[p] - table.room[p] > worst->need - worst->capacity)) {
-      worst = Misfit{s, peaks[p] + table.resident[p], table.room[p] + table.resident[p]};
-    }
-  }
-  return worst;
-}
-
-}  // namespace
 
 void Sweep::offer(Candidate candidate) {
   ++offered_;
@@ -55,6 +38,14 @@ void Sweep::offer_by_model(Candidate candidate) {
   if (!best_ || candidate.model < best_->model) {
     best_ = std::move(candidate);
   }
+}
+
+bool Sweep::passes_over(Time bound) {
+  if (!best_ || bound < best_->time) {
+    return false;
+  }
+  pass_over();
+  return true;
 }
 
 void Sweep::reject(const Diagnostics& failures) {
@@ -83,6 +74,47 @@ Diagnostics Sweep::why_none() const {
   return failures_;
 }
 
+Result<Candidate> longest_first_candidate(const StrategyInput& input,
+                                          Result<data::Formation> formation, CostRule rule) {
+  if (!formation) {
+    return formation.failures();
+  }
+  Candidate candidate;
+  candidate.formation = std::move(formation).value();
+  candidate.rule = rule;
+  auto table = longest_first_table(input.profile, input.layout, candidate.formation, rule);
+  if (!table) {
+    return table.failures();
+  }
+  candidate.table = std::move(table).value();
+  candidate.groups = {candidate.table.microbatches()};
+  return candidate;
+}
+
+std::vector<std::int32_t> uniform_layers(const UnitTable& table, std::int32_t layers) {
+  std::vector<std::int32_t> result;
+  result.reserve(table.forward.size());
+  for (std::int32_t p = 0; p < table.stages; ++p) {
+    result.insert(result.end(), static_cast<std::size_t>(table.units),
+                  std::min(layers, table.layers[static_cast<std::size_t>(p)]));
+  }
+  return result;
+}
+
+std::optional<Misfit> misfit_of_lists(const Candidate& candidate) {
+  const UnitTable& table = candidate.table;
+  std::optional<Misfit> worst;
+  const std::vector<Bytes> peaks = list_peaks(table, candidate.lists, candidate.layers);
+  for (std::int32_t s = 0; s < table.stages; ++s) {
+    const auto p = static_cast<std::size_t>(s);
+    if (peaks[p] > table.room[p] &&
+        (!worst || peaks[p] - table.room[p] > worst->need - worst->capacity)) {
+      worst = Misfit{s, peaks[p] + table.resident[p], table.room[p] + table.resident[p]};
+    }
+  }
+  return worst;
+}
+
 std::optional<Misfit> checkpoint_statically(Candidate& candidate, const StageLists& lists) {
   const UnitTable& table = candidate.table;
   const std::int32_t most = *std::max_element(table.layers.begin(), table.layers.end());
@@ -106,32 +138,36 @@ std::optional<Misfit> checkpoint_statically(Candidate& candidate, const StageLis
   if (fits(std::min(low, most))) {
     return std::nullopt;
   }
-  return misfit_of(table, candidate.lists, candidate.layers);
+  return misfit_of_lists(candidate);
 }
 
-void offer_static(Sweep& sweep, data::Formation formation, std::string note, CostRule rule) {
-  const StrategyInput& input = sweep.input();
-  Result<UnitTable> table = unit_table(input.profile, input.layout, formation, rule);
-  if (!table) {
-    sweep.reject(table.failures());
+void offer_static(Sweep& sweep, Candidate candidate, const StageLists& lists) {
+  if (sweep.passes_over(order_bound(candidate.table))) {
     return;
   }
-  Candidate candidate;
-  candidate.formation = std::move(formation);
-  candidate.rule = rule;
-  candidate.table = std::move(table).value();
-  candidate.groups = {candidate.table.microbatches()};
-  if (const auto misfit =
-          checkpoint_statically(candidate, one_f_one_b_lists(candidate.table, candidate.groups))) {
+  if (const auto misfit = checkpoint_statically(candidate, lists)) {
     sweep.reject(*misfit);
     return;
   }
-  const std::int32_t layers = most_layers(candidate);
-  candidate.note = std::move(note);
-  if (layers > 0) {
+  if (const std::int32_t layers = most_layers(candidate); layers > 0) {
     candidate.note += fmt::format(", {} layers recomputed per stage", layers);
   }
   sweep.offer(std::move(candidate));
+}
+
+void offer_one_f_one_b(Sweep& sweep, Result<data::Formation> formation, std::string note,
+                       CostRule rule) {
+  if (formation && sweep.passes_over(sweep.least_time(formation->units()))) {
+    return;
+  }
+  auto candidate = longest_first_candidate(sweep.input(), std::move(formation), rule);
+  if (!candidate) {
+    sweep.reject(candidate.failures());
+    return;
+  }
+  candidate->note = std::move(note);
+  const StageLists lists = one_f_one_b_lists(candidate->table, candidate->groups);
+  offer_static(sweep, std::move(candidate).value(), lists);
 }
 
 Result<IterationPlan> make_plan(std::string_view strategy, const StrategyInput& input,

@@ -1,6 +1,7 @@
 // A pipelined plan while it is compared with others, and what all planners do with it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -37,7 +38,7 @@ struct Misfit {
 /// Keeps the best of what it is offered: least time, the first of equal ones.
 class Sweep {
  public:
-  explicit Sweep(const StrategyInput& input) : input_(&input) {}
+  explicit Sweep(const StrategyInput& input);
 
   /// Times the candidate and keeps it if it is better. It must fit in memory.
   void offer(Candidate candidate);
@@ -45,6 +46,13 @@ class Sweep {
   void offer_by_model(Candidate candidate);
   /// Counts one that its bound left out.
   void pass_over() { ++offered_; }
+  /// Whether one that takes at least `bound` cannot be better; counts it then.
+  [[nodiscard]] bool passes_over(Time bound);
+  /// The first stage works at least so long on the batch in `units` units: known before they are
+  /// priced.
+  [[nodiscard]] Time least_time(std::int32_t units) const {
+    return std::max<Time>(0, static_cast<Time>(work_ + unit_cost_ * units));
+  }
   /// Remembers why one was none.
   void reject(const Diagnostics& failures);
   void reject(const Misfit& misfit);
@@ -65,17 +73,34 @@ class Sweep {
   std::optional<Misfit> closest_;
   Diagnostics failures_;
   std::int32_t offered_ = 0;
+  double work_ = 0.0;       // of the first stage without the constant of units, ns
+  double unit_cost_ = 0.0;  // that constant
 };
+
+/// A formation longest first (sort_longest_first), priced, in one pipeline; lists and layers are
+/// still to be filled in. Fails as the formation or unit_table.
+[[nodiscard]] Result<Candidate> longest_first_candidate(const StrategyInput& input,
+                                                        Result<data::Formation> formation,
+                                                        CostRule rule = CostRule::kPlain);
+
+/// `layers` of every stage in every unit; all, where a stage has no more.
+[[nodiscard]] std::vector<std::int32_t> uniform_layers(const UnitTable& table, std::int32_t layers);
+
+/// The stage that exceeds its capacity most, if any does.
+[[nodiscard]] std::optional<Misfit> misfit_of_lists(const Candidate& candidate);
 
 /// The fewest layers recomputed in every unit of every stage (all, where a stage has no more) with
 /// which `lists`, an order without R, fits in memory. Fills in layers and lists.
 [[nodiscard]] std::optional<Misfit> checkpoint_statically(Candidate& candidate,
                                                           const StageLists& lists);
 
-/// 1F1B in one pipeline with static checkpointing: what most baselines end with. The formation's
-/// order is kept. Offers the result.
-void offer_static(Sweep& sweep, data::Formation formation, std::string note,
-                  CostRule rule = CostRule::kPlain);
+/// Offers the candidate in the order `lists` with static checkpointing, which its note then says,
+/// unless no order of its units could be better than the best so far.
+void offer_static(Sweep& sweep, Candidate candidate, const StageLists& lists);
+
+/// The same of a formation, in 1F1B, longest first: what most baselines end with.
+void offer_one_f_one_b(Sweep& sweep, Result<data::Formation> formation, std::string note,
+                       CostRule rule = CostRule::kPlain);
 
 /// The plan of the best candidate, or why there is none.
 [[nodiscard]] Result<IterationPlan> finish(std::string_view strategy, Sweep& sweep);

@@ -27,16 +27,17 @@ data::Slice without_padding(const data::Slice& slice) {
   return bare;
 }
 
-Time exchange(const UnitCost& cost) {
-  return cost.exchange_forward + cost.exchange_backward;
+Time compute(const UnitCost& cost) {
+  return cost.compute_forward + cost.compute_backward;
 }
 Time parameters(const UnitCost& cost) {
   return cost.parameters_forward + cost.parameters_backward;
 }
 
-// Busy time of one unit on one stage. Exchange and parameters are what the profile says shows of
-// the tokens alone; what it says of padding is kPadding; the rest of F and BW is compute, so that a
-// strategy with costs of its own (levelled slices) adds up too.
+// Busy time of one unit on one stage. Compute and parameters are what the profile says shows of the
+// tokens alone; what it says of padding is kPadding; the rest of F and BW is exchange. Levelled
+// slices move compute between the units of a micro-batch, which cancels out, and exchange more than
+// the profile says.
 void add_unit(const StrategyInput& input, const IterationPlan& plan, const CostTable& costs,
               std::int32_t p, std::int32_t m, std::int32_t q, Parts& parts) {
   const data::MicroBatch& microbatch = plan.formation.microbatches[static_cast<std::size_t>(m)];
@@ -52,9 +53,9 @@ void add_unit(const StrategyInput& input, const IterationPlan& plan, const CostT
     cost = bare;
   }
   part(parts, TimePart::kPadding) += padding;
-  part(parts, TimePart::kExchange) += exchange(cost);
+  part(parts, TimePart::kCompute) += compute(cost);
   part(parts, TimePart::kParameters) += parameters(cost);
-  part(parts, TimePart::kCompute) += whole - padding - exchange(cost) - parameters(cost);
+  part(parts, TimePart::kExchange) += whole - padding - compute(cost) - parameters(cost);
 }
 
 TimePart part_of(IdleCause cause) {

@@ -1,8 +1,9 @@
 #include "search/elastic/unit_table.hpp"
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
+
+#include "search/elastic/levelled_costs.hpp"
 
 namespace stagecraft::elastic {
 namespace {
@@ -12,44 +13,6 @@ using data::Tokens;
 /// Slice as costs see it: alone on a stage of an otherwise empty device.
 data::Slice whole_slice(Tokens tokens) {
   return data::Slice{{data::Piece{0, 0, tokens, tokens}}};
-}
-
-/// Every slice of a micro-batch takes the mean of `values` of its slices; what does not divide goes
-/// to the first ones, so that the sum stays.
-void level(const UnitTable& table, std::vector<Time>& values) {
-  for (std::int32_t p = 0; p < table.stages; ++p) {
-    for (std::int32_t m = 0; m < table.microbatches(); ++m) {
-      const std::int32_t slices = table.slices_of(m);
-      const auto begin = values.begin() + static_cast<std::ptrdiff_t>(table.at(
-                                              p, table.first[static_cast<std::size_t>(m)]));
-      const Time sum = std::accumulate(begin, begin + slices, Time{0});
-      for (std::int32_t q = 0; q < slices; ++q) {
-        begin[q] = sum / slices + (q < sum % slices ? 1 : 0);
-      }
-    }
-  }
-}
-
-void level_costs(const SequenceProfile& profile, const SequenceLayout& layout,
-                 const data::Formation& formation, UnitTable& table) {
-  level(table, table.forward);
-  level(table, table.backward);
-  level(table, table.layer);
-  SequenceProfile without = profile;
-  without.logits_bytes = 0.0;
-  std::int32_t unit = 0;
-  const std::int32_t last = table.stages - 1;
-  for (const data::MicroBatch& microbatch : formation.microbatches) {
-    for (const data::Slice& slice : microbatch.slices) {
-      const Bytes bare = unit_cost(without, layout, last, slice, microbatch.split()).activation;
-      const Bytes logits = table.activation[table.at(last, unit)] - bare;
-      table.activation[table.at(last, unit)] = bare;
-      for (std::int32_t p = 0; p < table.stages; ++p) {
-        table.activation[table.at(p, unit)] += (logits + table.stages - 1) / table.stages;
-      }
-      ++unit;
-    }
-  }
 }
 
 Grid stage_unit_grid(const UnitTable& table, const std::vector<std::int64_t>& values,
@@ -210,15 +173,15 @@ Result<UnitTable> unit_table(const SequenceProfile& profile, const SequenceLayou
     }
   }
   read_latencies(costs, table);
-  if (rule == CostRule::kLevelled) {
-    level_costs(profile, layout, formation, table);
+  if (rule != CostRule::kPlain) {
+    level_costs(profile, layout, formation, rule == CostRule::kLevelled, table);
   }
   return table;
 }
 
 Result<UnitTable> longest_first_table(const SequenceProfile& profile, const SequenceLayout& layout,
-                                      data::Formation& formation) {
-  Result<UnitTable> table = unit_table(profile, layout, formation);
+                                      data::Formation& formation, CostRule rule) {
+  Result<UnitTable> table = unit_table(profile, layout, formation, rule);
   if (!table) {
     return table;
   }
@@ -233,27 +196,22 @@ Result<UnitTable> longest_first_table(const SequenceProfile& profile, const Sequ
 }
 
 Time order_bound(const UnitTable& table) {
-  std::vector<Time> way(static_cast<std::size_t>(table.units), 0);  // of each unit, to the stage
+  const auto units = static_cast<std::size_t>(table.units);
+  std::vector<Time> to(units, 0);  // of each unit, to the stage
+  std::vector<Time> back(units, 0);
   Time bound = 0;
   for (std::int32_t p = 0; p < table.stages; ++p) {
-    Time load = 0;
-    for (std::int32_t u = 0; u < table.units; ++u) {
-      load += table.forward[table.at(p, u)] + table.backward[table.at(p, u)];
-    }
     // A stage begins no earlier than its first unit arrives, and its last one still has to go back.
-    Time head = kNever;
-    Time tail = kNever;
-    for (std::int32_t u = 0; u < table.units; ++u) {
-      Time to = 0;
-      Time back = 0;
-      for (std::int32_t q = 0; q < p; ++q) {
-        to += table.forward[table.at(q, u)] + table.latency[table.at(q, u)];
-        back += table.backward[table.at(q, u)] + table.latency[table.at(q, u)];
+    Time load = *std::ranges::min_element(to) + *std::ranges::min_element(back);
+    for (std::size_t u = 0; u < units; ++u) {
+      const std::size_t at = table.at(p, 0) + u;
+      load += table.forward[at] + table.backward[at];
+      if (p + 1 < table.stages) {
+        to[u] += table.forward[at] + table.latency[at];
+        back[u] += table.backward[at] + table.latency[at];
       }
-      head = std::min(head, to);
-      tail = std::min(tail, back);
     }
-    bound = std::max(bound, load + head + tail);
+    bound = std::max(bound, load);
   }
   return bound;
 }

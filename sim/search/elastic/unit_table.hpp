@@ -17,8 +17,10 @@ namespace stagecraft::elastic {
 enum class CostRule : std::uint8_t {
   kPlain,  ///< sequence_pipeline as it is
   /// SlimPipe: attention context exchanged between devices, so that every slice of a micro-batch
-  /// takes the mean of their times; the vocabulary, and with it the logits, shared by all stages.
+  /// takes the mean of their times and of the exchange's, where that pays; the vocabulary, and with
+  /// it the logits, shared by all stages (levelled_costs.hpp).
   kLevelled,
+  kLevelledFree,  ///< the same with an exchange that costs nothing, everywhere
 };
 
 struct UnitTable {
@@ -61,7 +63,8 @@ struct UnitTable {
 /// faster than one after the other.
 [[nodiscard]] Result<UnitTable> longest_first_table(const SequenceProfile& profile,
                                                     const SequenceLayout& layout,
-                                                    data::Formation& formation);
+                                                    data::Formation& formation,
+                                                    CostRule rule = CostRule::kPlain);
 
 /// No order is faster: load of a stage between the shortest way to it and back.
 [[nodiscard]] Time order_bound(const UnitTable& table);

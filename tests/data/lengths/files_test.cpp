@@ -128,6 +128,26 @@ TEST_SUITE("data") {
     CHECK(read_all(path, column("2")).lengths == List{12, 13});
   }
 
+  TEST_CASE("lengths: columns of CSV of the same name are told apart by number alone") {
+    const test::Folder folder;
+    const auto read = [&](std::string_view text, const FileOptions& options) {
+      return read_all(folder.write("a.csv", text), options);
+    };
+    const std::string failure = read("a,b, b\n1,2,3\n", column("b")).failure;
+    CHECK(has(failure, "a.csv:1:5: error: columns 2 and 3 have the same name 'b'"));
+    CHECK(has(failure, "choose one by its number, e.g. column 2"));
+    CHECK(has(read("a,b,c,\"b\"\n1,2,3,4\n", column("b")).failure, ":1:7: error: columns 2 and 4"));
+    CHECK(has(read("length,id,length\n1,2,3\n", {}).failure, ":1:11: error: columns 1 and 3"));
+    CHECK(read("a,b,b\n1,2,3\n", column("2")).lengths == List{2});
+    CHECK(read("a,b,b\n1,2,3\n", column("3")).lengths == List{3});
+    // Of no concern: others of the same name, and rows without a header.
+    CHECK(read("a,b,a\n1,2,3\n", column("b")).lengths == List{2});
+    CHECK(read("7,7\n1,2\n", column("1")).lengths == List{7, 1});
+    FileOptions skip = column("b");
+    skip.skip_malformed = true;
+    CHECK(has(read("b,b\n1,2\n", skip).failure, ":1:3: error: columns 1 and 2"));
+  }
+
   TEST_CASE("lengths: what is wrong with CSV is said with its place") {
     const test::Folder folder;
     const auto failure = [&](std::string_view text, const FileOptions& options) {

@@ -65,6 +65,65 @@ SamplingOptions of_batch(std::int32_t size, std::int32_t epochs = 1) {
 }  // namespace
 
 TEST_SUITE("data") {
+  TEST_CASE("sampling: sequences of some lengths until there are enough tokens") {
+    const test::Folder folder;
+    const data::Lengths ten = parsed(folder.write("ten.txt", numbers(10)));
+    SamplingOptions options = of_batch(4, 0);
+    options.shortest = 4;
+    options.longest = 6;
+    const auto sampled = [&](const data::Lengths& lengths, Tokens tokens, std::int64_t count) {
+      const Result<data::LengthSample> sample =
+          BatchSampler::sample(lengths, options, tokens, count);
+      REQUIRE_MESSAGE(sample.ok(), to_string(sample.failures()));
+      return *sample;
+    };
+    data::LengthSample sample = sampled(ten, 9, 100);
+    CHECK(sample.batch.sequences == std::vector<Sequence>{{3, 4}, {4, 5}});
+    CHECK(sample.looked_at == 5);
+    CHECK(!sample.whole_data);
+    // At least one, at most `count`, from epoch to epoch.
+    CHECK(sampled(ten, 0, 100).batch.sequences == std::vector<Sequence>{{3, 4}});
+    CHECK(sampled(ten, 1'000, 5).batch.sequences ==
+          std::vector<Sequence>{{3, 4}, {4, 5}, {5, 6}, {13, 4}, {14, 5}});
+    options.epochs = 1;
+    sample = sampled(ten, 1'000, 100);
+    CHECK(sample.batch.tokens() == 15);
+    CHECK(sample.looked_at == 10);
+    CHECK(sample.whole_data);
+    // Nothing in the whole data, and nothing in a million sequences of endless data.
+    options.epochs = 0;
+    options.shortest = 11;
+    options.longest = 0;
+    sample = sampled(ten, 10, 100);
+    CHECK(sample.batch.sequences.empty());
+    CHECK(sample.looked_at == 10);
+    CHECK(sample.whole_data);
+    sample = sampled(parsed("constant(10)"), 10, 100);
+    CHECK(sample.batch.sequences.empty());
+    CHECK(sample.looked_at == data::kMostInVain);
+    CHECK(!sample.whole_data);
+    // A few of them in ten million.
+    options.shortest = 2;
+    sample = sampled(parsed("mix(99999 constant(1), 1 constant(2))"), 1'000'000, 1'000'000);
+    CHECK(sample.looked_at <= data::kMostLookedAt);
+    CHECK(sample.batch.sequences.size() > 0);
+    CHECK(sample.batch.sequences.size() < 1'000);
+    CHECK(!sample.whole_data);
+  }
+
+  TEST_CASE("sampling: a sample of lengths fails where the data cannot be read") {
+    const test::Folder folder;
+    const data::Lengths lengths = parsed(folder.write("x.txt", "1\n2\nx\n"));
+    SamplingOptions options = of_batch(1);
+    options.shortest = 2;
+    CHECK(BatchSampler::sample(lengths, options, 2, 10).ok());
+    const Result<data::LengthSample> sample = BatchSampler::sample(lengths, options, 3, 10);
+    REQUIRE(!sample.ok());
+    CHECK(has(to_string(sample.failures()), "x.txt:3:1: error: 'x' is not a whole number"));
+    options.global_batch = 0;
+    CHECK(!BatchSampler::sample(lengths, options, 2, 10).ok());
+  }
+
   TEST_CASE("sampling: batches in order; the last one is dropped or kept") {
     const test::Folder folder;
     const data::Lengths ten = parsed(folder.write("ten.txt", numbers(10)));

@@ -151,11 +151,11 @@ TEST_SUITE("generators") {
       for (const std::int32_t slices : problem.slices) {
         first.push_back(first.back() + slices);
       }
-      const std::vector<std::int64_t> least = elastic::least_layers(problem, first);
+      const elastic::PairTable<std::int64_t> least = elastic::least_layers(problem, first);
       const std::size_t count = problem.slices.size();
       for (std::size_t i = 0; i < count; ++i) {
         for (std::size_t j = i + 1; j <= count; ++j) {
-          const std::int64_t bound = least[i * (count + 1) + j];
+          const std::int64_t bound = least(i, j);
           const CheckpointPlan plan = checkpoint_diagonal(part_of(problem, i, j));
           CHECK((bound < elastic::kTooMuch || !plan.feasible));
           if (plan.feasible) {
@@ -167,6 +167,43 @@ TEST_SUITE("generators") {
       }
     }
     CHECK(bounds > values / 3);
+  }
+
+  TEST_CASE("a table of pairs holds every pipeline, or the short ones where that is too many") {
+    for (const std::size_t most : std::vector<std::size_t>{1, 7, 20, 54, 55, 1'000}) {
+      elastic::PairTable<int> table(10, most, 0);
+      CHECK(table.width() == (most >= 55 ? 10 : std::max<std::size_t>(1, most / 10)));
+      CHECK(table.values().size() <= std::max<std::size_t>(most, 10));
+      int entries = 0;
+      for (std::size_t i = 0; i < 10; ++i) {
+        CHECK(table.last_end(i) == std::min<std::size_t>(10, i + table.width()));
+        for (std::size_t j = i + 1; j <= table.last_end(i); ++j) {
+          CHECK(table.first_begin(j) <= i);
+          CHECK(table(i, j) == 0);  // no other pipeline's entry
+          table(i, j) = ++entries;
+        }
+      }
+      CHECK(std::ssize(table.values()) == entries);
+    }
+  }
+
+  TEST_CASE("bounds of short pipelines are the same in a table that holds no others") {
+    Random random(35);
+    const CheckpointProblem problem = random_groups_problem(random, 3);
+    std::vector<std::int32_t> first{0};
+    for (const std::int32_t slices : problem.slices) {
+      first.push_back(first.back() + slices);
+    }
+    const std::size_t count = problem.slices.size();
+    REQUIRE(count > 2);
+    const auto all = elastic::least_layers(problem, first);
+    const auto some = elastic::least_layers(problem, first, 2 * count);
+    CHECK(some.width() == 2);
+    for (std::size_t i = 0; i < count; ++i) {
+      for (std::size_t j = i + 1; j <= some.last_end(i); ++j) {
+        CHECK(some(i, j) == all(i, j));
+      }
+    }
   }
 
   TEST_CASE("a gap is kept, and enough memory is one pipeline at once") {

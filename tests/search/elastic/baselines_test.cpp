@@ -192,7 +192,7 @@ TEST_CASE("levelled slices take the same time and leave sums as they are") {
   const SequenceProfile profile = test_profile();
   const data::GlobalBatch batch = equal_batch(3, 32'768);
   const UnitTable plain = packed(batch, profile, layout, 32'768, 8).table;
-  const UnitTable level = packed(batch, profile, layout, 32'768, 8, CostRule::kLevelled).table;
+  const UnitTable level = packed(batch, profile, layout, 32'768, 8, CostRule::kLevelledFree).table;
   CHECK(std::accumulate(plain.forward.begin(), plain.forward.end(), Time{0}) ==
         std::accumulate(level.forward.begin(), level.forward.end(), Time{0}));
   const auto [low, high] = std::minmax_element(level.backward.begin(), level.backward.end());

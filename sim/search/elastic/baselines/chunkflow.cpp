@@ -28,74 +28,79 @@ std::vector<std::int32_t> earlier_chunks(const UnitTable& table, std::int64_t ke
   return layers;
 }
 
-void offer(Sweep& sweep, const Candidate& shape, const StageLists& lists, data::Tokens chunk,
-           std::int64_t keep) {
+void offer_keep(Sweep& sweep, const Candidate& shape, const StageLists& lists, std::int64_t keep) {
   Candidate candidate = shape;
   candidate.layers = earlier_chunks(candidate.table, keep);
   candidate.lists = with_recompute(candidate.table, lists, candidate.layers);
-  const UnitTable& table = candidate.table;
-  const std::vector<Bytes> peaks = list_peaks(table, candidate.lists, candidate.layers);
-  for (std::int32_t p = 0; p < table.stages; ++p) {
-    const auto s = static_cast<std::size_t>(p);
-    if (peaks[s] > table.room[s]) {
-      sweep.reject(Misfit{p, peaks[s] + table.resident[s], table.room[s] + table.resident[s]});
-      return;
-    }
+  if (const auto misfit = misfit_of_lists(candidate)) {
+    sweep.reject(*misfit);
+    return;
   }
-  candidate.note = fmt::format("chunks of {} tokens, {} kept", chunk, keep);
+  candidate.note += fmt::format(", {} kept", keep);
   sweep.offer(std::move(candidate));
 }
 
 void offer_chunk(Sweep& sweep, data::Tokens chunk, std::int64_t keep) {
   const StrategyInput& input = sweep.input();
   auto formation = data::chunk_evenly(input.batch, chunk);
-  if (!formation) {
-    sweep.reject(formation.failures());
+  if (formation && sweep.passes_over(sweep.least_time(formation->units()))) {
     return;
   }
-  sort_longest_first(input.profile, input.layout, *formation);
-  auto table = unit_table(input.profile, input.layout, *formation);
-  if (!table) {
-    sweep.reject(table.failures());
+  auto shape = longest_first_candidate(input, std::move(formation));
+  if (!shape) {
+    sweep.reject(shape.failures());
     return;
   }
-  Candidate shape;
-  shape.formation = std::move(formation).value();
-  shape.table = std::move(table).value();
-  shape.groups = {shape.table.microbatches()};
-  const StageLists lists = one_f_one_b_lists(shape.table, shape.groups);
+  if (sweep.passes_over(order_bound(shape->table))) {
+    return;
+  }
+  shape->note = fmt::format("chunks of {} tokens", chunk);
+  const StageLists lists = one_f_one_b_lists(shape->table, shape->groups);
   std::int32_t most = 1;
-  for (std::int32_t m = 0; m < shape.table.microbatches(); ++m) {
-    most = std::max(most, shape.table.slices_of(m));
+  for (std::int32_t m = 0; m < shape->table.microbatches(); ++m) {
+    most = std::max(most, shape->table.slices_of(m));
   }
   if (keep > 0) {
-    offer(sweep, shape, lists, chunk, keep);
+    offer_keep(sweep, *shape, lists, keep);
     return;
   }
   for (std::int64_t k = 1; k < most; k *= 2) {
-    offer(sweep, shape, lists, chunk, k);
+    offer_keep(sweep, *shape, lists, k);
   }
-  offer(sweep, shape, lists, chunk, most);
+  offer_keep(sweep, *shape, lists, most);
+}
+
+// Fractions of the context, and multiples up to all tokens of the batch.
+std::vector<data::Tokens> chunk_sizes(const StrategyInput& input) {
+  const data::Tokens context = context_of(input);
+  std::vector<data::Tokens> sizes = {context};
+  const auto add = [&](data::Tokens size) {
+    if (std::find(sizes.begin(), sizes.end(), size) == sizes.end()) {
+      sizes.push_back(size);
+    }
+  };
+  for (const std::int64_t thirtyseconds : {24, 16, 12, 8, 4, 2, 1}) {
+    add((context * thirtyseconds + 31) / 32);
+  }
+  for (data::Tokens size = 2 * context; size / 2 < input.batch.tokens(); size *= 2) {
+    add(std::min(size / 4 * 3, data::kLongestSequence));
+    add(std::min(size, data::kLongestSequence));
+  }
+  return sizes;
 }
 
 Result<IterationPlan> plan(const StrategyInput& input) {
   const auto chunk = number_or_auto(input.options, "chunk", 1, data::kLongestSequence);
   const auto keep = number_or_auto(input.options, "keep", 1, kMostChunks);
-  if (!chunk) {
-    return chunk.failures();
+  Diagnostics problems;
+  collect_failures(chunk, problems);
+  collect_failures(keep, problems);
+  if (!problems.empty()) {
+    return problems;
   }
-  if (!keep) {
-    return keep.failures();
-  }
-  const data::Tokens context = context_of(input);
   Sweep sweep(input);
-  data::Tokens last = 0;
-  for (const std::int64_t n : {1, 2, 4, 8, 16, 32}) {
-    const data::Tokens size = *chunk > 0 ? *chunk : (context + n - 1) / n;
-    if (size != last) {
-      offer_chunk(sweep, size, *keep);
-    }
-    last = size;
+  for (const data::Tokens size : sweep_of(*chunk, chunk_sizes(input))) {
+    offer_chunk(sweep, size, *keep);
   }
   return finish("chunkflow", sweep);
 }
@@ -105,7 +110,9 @@ constexpr std::array kOptions = {
                .unit = "tokens",
                .default_value = "auto",
                .range = "auto | 1 to 2^31",
-               .help = "ChunkSize; auto: the best of the context over 1, 2, 4, 8, 16 and 32"},
+               .help =
+                   "ChunkSize; auto: the best of the context's 3/4, 1/2, 3/8, 1/4, 1/8, 1/16 and "
+                   "1/32, and multiples of it"},
     OptionSpec{.name = "keep",
                .unit = "chunks",
                .default_value = "auto",

@@ -5,35 +5,25 @@
 
 #include "search/elastic/all.hpp"
 #include "search/elastic/candidate.hpp"
-#include "search/elastic/options.hpp"
+#include "search/elastic/packing.hpp"
 
 namespace stagecraft::elastic {
 namespace {
 
 Result<IterationPlan> plan(const StrategyInput& input) {
-  const auto tokens = number_option(input.options, "tokens", context_of(input),
-                                    input.batch.longest(), data::kLongestSequence);
+  const auto tokens = packing_option(input);
   if (!tokens) {
     return tokens.failures();
   }
-  auto packed = data::pack_best_fit(input.batch, *tokens);
-  if (!packed) {
-    return packed.failures();
-  }
-  sort_longest_first(input.profile, input.layout, *packed);
   Sweep sweep(input);
-  offer_static(sweep, std::move(packed).value(),
-               fmt::format("micro-batches of at most {} tokens", *tokens));
+  for (const data::Tokens budget : packing_budgets(input, *tokens)) {
+    offer_one_f_one_b(sweep, data::pack_best_fit(input.batch, budget),
+                      fmt::format("micro-batches of at most {} tokens", budget));
+  }
   return finish("1f1b", sweep);
 }
 
-constexpr std::array kOptions = {
-    OptionSpec{.name = "tokens",
-               .unit = "tokens",
-               .default_value = "",
-               .range = "the longest sequence to 2^31",
-               .help = "most tokens of a micro-batch; by default the context"},
-};
+constexpr std::array kOptions = {kPackingOption};
 
 }  // namespace
 
@@ -43,8 +33,10 @@ const StrategyInfo& one_f_one_b_info() {
       .summary = "batch-level pipelining: packed whole sequences, 1F1B, static checkpointing",
       .source = "Fan et al., DAPPLE, PPoPP '21; packing as in 2509.21275, section I",
       .assumptions =
-          "best-fit-decreasing packing, micro-batches longest first; the smallest number of layers "
-          "that fits is recomputed in every unit and stage",
+          "best-fit-decreasing packing, micro-batches longest first; the packing budget is the "
+          "best "
+          "of a sweep by replay; the smallest number of layers that fits is recomputed in every "
+          "unit and stage",
       .options = kOptions,
       .pipelined = true,
       .plan = plan,

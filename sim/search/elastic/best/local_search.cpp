@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <span>
 #include <utility>
 
 #include "search/elastic/best/spare_memory.hpp"
@@ -12,8 +13,10 @@
 namespace stagecraft::elastic {
 namespace {
 
-constexpr std::array kRules = {UnitRule{0, 0}, UnitRule{UnitRule::kNoLimit, 0},
-                               UnitRule{UnitRule::kNoLimit, 8}, UnitRule{2, 4}};
+// The window of formula 7 first. Where layers are recomputed memory is the window.
+constexpr std::array kRules = {UnitRule{0, 0}, UnitRule{0, 0, true}, UnitRule{2, 4},
+                               UnitRule{UnitRule::kNoLimit, 0}, UnitRule{UnitRule::kNoLimit, 8}};
+constexpr std::size_t kShortRules = 2;  // the last ones
 constexpr std::int32_t kFewUnits = 16;  // so few may all be tried
 constexpr Time kCloseEnough = 2000;     // one part in so many of the bound
 
@@ -108,7 +111,9 @@ void change_layers(const UnitTable& table, std::vector<std::int32_t>& layers, Ra
 }
 
 void change_rule(UnitRule& rule, Random& random) {
-  if (random.chance(1, 2)) {
+  if (random.chance(1, 4)) {
+    rule.follows = !rule.follows;
+  } else if (random.chance(1, 2)) {
     rule.wait = static_cast<std::int32_t>(random.uniform(0, 24));
   } else {
     rule.extra =
@@ -125,19 +130,32 @@ Time Judge::time(const Shape& shape, const Decision& decision) {
   }
   lists_ = scheduler_.lists();
   layers_ = decision.layers;
-  use_spare_memory(shape.table, lists_, layers_);
+  if (!use_spare_memory(shape.table, lists_, layers_)) {
+    return scheduler_.time();
+  }
   return timer_.run(shape.table, lists_, layers_);
 }
 
-Decision first_decision(const Shape& shape, Judge& judge) {
+bool close_to(Time bound, Time time) {
+  return time != kNever && time - bound <= bound / kCloseEnough;
+}
+
+Decision first_decision(const Shape& shape, Judge& judge, std::int32_t most) {
+  const std::int64_t last = std::int64_t{judge.judged()} + most;
   Decision best;
   Decision trial;
   trial.order.resize(static_cast<std::size_t>(shape.table.microbatches()));
   std::iota(trial.order.begin(), trial.order.end(), 0);
   bool ample = true;  // the window of 1F1B fits with nothing recomputed
+  std::vector<std::vector<std::int32_t>> tried;
   for (std::vector<std::int32_t>& layers : plain_layers(shape)) {
+    if (std::ranges::find(tried, layers) != tried.end()) {
+      continue;  // stages of few layers
+    }
+    tried.push_back(layers);
     trial.layers = std::move(layers);
-    for (const UnitRule& rule : kRules) {
+    const std::span rules(kRules);
+    for (const UnitRule& rule : tried.size() == 1 ? rules : rules.last(kShortRules)) {
       trial.rule = rule;
       trial.time = judge.time(shape, trial);
       if (rule == kRules.front()) {
@@ -147,7 +165,8 @@ Decision first_decision(const Shape& shape, Judge& judge) {
         best = trial;
       }
     }
-    if (ample || (best.time != kNever && best.time - shape.bound <= shape.bound / kCloseEnough)) {
+    if (ample || close_to(shape.bound, best.time) ||
+        (best.time != kNever && judge.judged() >= last)) {
       break;
     }
   }

@@ -37,9 +37,16 @@ class Judge {
   std::int32_t judged_ = 0;
 };
 
+inline constexpr std::int32_t kAllDecisions = 1'000'000;
+
+/// Whether a time is as good as its bound: what is left is not worth looking for.
+[[nodiscard]] bool close_to(Time bound, Time time);
+
 /// The best of the plain decisions: micro-batches as they come, several rules, recomputation as the
 /// shape suggests, none, uniform, by stage, or of split micro-batches alone. kNever if none fits.
-[[nodiscard]] Decision first_decision(const Shape& shape, Judge& judge);
+/// After about `most` of them one that fits is enough.
+[[nodiscard]] Decision first_decision(const Shape& shape, Judge& judge,
+                                      std::int32_t most = kAllDecisions);
 
 /// Improves a decision that fits; never worse. Deterministic for a seed.
 [[nodiscard]] Decision improve(const Shape& shape, Decision start, std::int64_t evaluations,

@@ -12,27 +12,18 @@
 namespace stagecraft::elastic {
 namespace {
 
-struct Variant {
-  const StrategyInfo& (*info)();
-  GeneratorOptions options;
-};
+using Info = const StrategyInfo& (*)();
+// By default they take the degrees and the layers that are fastest.
+constexpr std::array<Info, 3> kGroups = {flexsp_info, deepspeed_info, megatron_info};
 
 }  // namespace
 
 NoPipeline best_without_pipeline(const StrategyInput& input) {
-  static const std::array<Variant, 6> variants = {{
-      {flexsp_info, {}},
-      {deepspeed_info, {}},
-      {megatron_info, {}},
-      {flexsp_info, {{"layers", "best"}}},
-      {deepspeed_info, {{"degree", "best"}, {"layers", "best"}, {"packing", "balanced"}}},
-      {megatron_info, {{"context_parallel", "best"}, {"layers", "best"}}},
-  }};
+  const GeneratorOptions none;
+  const StrategyInput own{input.batch, input.profile, input.layout, input.context, none};
   NoPipeline best;
-  for (const Variant& variant : variants) {
-    const StrategyInput own{input.batch, input.profile, input.layout, input.context,
-                            variant.options};
-    Result<IterationPlan> plan = variant.info().plan(own);
+  for (const Info info : kGroups) {
+    Result<IterationPlan> plan = info().plan(own);
     if (!plan) {
       continue;
     }
@@ -42,7 +33,7 @@ NoPipeline best_without_pipeline(const StrategyInput& input) {
     }
     best.compared += std::max(1, plan->candidates);
     if (!best.plan || result.time < best.plan->predicted) {
-      plan->note = fmt::format("{}: {}", variant.info().name, plan->note);
+      plan->note = fmt::format("{}: {}", info().name, plan->note);
       plan->predicted = result.time;
       best.plan = std::move(plan).value();
     }

@@ -14,8 +14,8 @@ struct NoPipeline {
   std::int32_t compared = 0;          ///< plans
 };
 
-/// The best of deepspeed, flexsp and megatron, each with its default options and with those that
-/// it calls best.
+/// The best of deepspeed, flexsp and megatron with their default options: these are the fastest
+/// that they know.
 [[nodiscard]] NoPipeline best_without_pipeline(const StrategyInput& input);
 
 }  // namespace stagecraft::elastic

@@ -1,5 +1,4 @@
-// Micro-batches in every way that the strategies form them, priced and bounded: where our own
-// search begins.
+// Micro-batches of a batch, priced and bounded: what local search decides about.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +20,5 @@ struct Shape {
 
 [[nodiscard]] Shape make_shape(data::Formation formation, CostRule rule, UnitTable table,
                                std::string name);
-
-/// Balanced chunks of every slice number and of several token thresholds, and whole sequences
-/// packed to several limits above the context; by bound, best first.
-[[nodiscard]] std::vector<Shape> make_shapes(Sweep& sweep);
 
 }  // namespace stagecraft::elastic

@@ -17,6 +17,10 @@ struct Span {
 
 bool use_spare_memory(const UnitTable& table, std::int32_t stage, std::vector<ListOp>& list,
                       std::span<std::int32_t> layers) {
+  const auto row = layers.subspan(table.at(stage, 0), static_cast<std::size_t>(table.units));
+  if (std::ranges::all_of(row, [](std::int32_t value) { return value == 0; })) {
+    return false;
+  }
   std::vector<Span> spans;
   std::vector<std::size_t> forward(static_cast<std::size_t>(table.units));
   std::vector<Bytes> held(list.size());  // at every place, after what it allocates
@@ -47,11 +51,14 @@ bool use_spare_memory(const UnitTable& table, std::int32_t stage, std::vector<Li
     const std::size_t at = table.at(stage, span.unit);
     const auto begin = held.begin() + static_cast<std::ptrdiff_t>(span.begin);
     const auto end = held.begin() + static_cast<std::ptrdiff_t>(span.end);
-    const Bytes spare = table.room[static_cast<std::size_t>(stage)] - *std::max_element(begin, end);
+    const Bytes room = table.room[static_cast<std::size_t>(stage)];
     const Bytes saving = table.saving[at];
-    if (saving <= 0 || spare < saving) {
+    // Most spans meet a place without room for one layer soon.
+    if (saving <= 0 ||
+        std::any_of(begin, end, [&](Bytes bytes) { return bytes > room - saving; })) {
       continue;
     }
+    const Bytes spare = room - *std::max_element(begin, end);
     const auto fewer = static_cast<std::int32_t>(std::min<Bytes>(layers[at], spare / saving));
     std::for_each(begin, end, [&](Bytes& bytes) { bytes += fewer * saving; });
     layers[at] -= fewer;

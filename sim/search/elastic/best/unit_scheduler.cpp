@@ -1,6 +1,7 @@
 #include "search/elastic/best/unit_scheduler.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace stagecraft::elastic {
 namespace {
@@ -15,6 +16,7 @@ void UnitScheduler::lay_out(const UnitTable& table, std::span<const std::int32_t
                             std::span<const std::int32_t> layers, const UnitRule& rule) {
   forward_order_.clear();
   backward_order_.clear();
+  slices_.clear();
   std::int32_t most_slices = 1;
   for (const std::int32_t m : order) {
     const std::int32_t begin = table.first[index(m)];
@@ -23,7 +25,11 @@ void UnitScheduler::lay_out(const UnitTable& table, std::span<const std::int32_t
     for (std::int32_t q = 0; q < slices; ++q) {
       forward_order_.push_back(begin + q);
       backward_order_.push_back(begin + slices - 1 - q);
+      slices_.push_back(slices);
     }
+  }
+  if (!rule.follows) {
+    std::ranges::fill(slices_, most_slices);
   }
   place_.resize(forward_order_.size());
   for (std::size_t k = 0; k < forward_order_.size(); ++k) {
@@ -36,8 +42,8 @@ void UnitScheduler::lay_out(const UnitTable& table, std::span<const std::int32_t
   for (std::int32_t p = 0; p < table.stages; ++p) {
     lists_[index(p)].clear();
     Stage& stage = stages_[index(p)];
-    const std::int32_t window = table.stages - p - 1 + most_slices;
-    stage.most = rule.extra == UnitRule::kNoLimit ? rule.extra : window + rule.extra;
+    stage.window =
+        rule.extra == UnitRule::kNoLimit ? rule.extra : table.stages - p - 1 + rule.extra;
     const auto row = layers.subspan(table.at(p, 0), index(table.units));
     stage.recomputes = std::ranges::any_of(row, [](std::int32_t value) { return value > 0; });
   }
@@ -93,6 +99,13 @@ bool UnitScheduler::admits(const UnitTable& table, std::span<const std::int32_t>
   return true;
 }
 
+// The micro-batch whose backward is next always fits in its own window, so that no stage waits for
+// a backward that waits for its forwards.
+bool UnitScheduler::in_window(const Stage& state) const {
+  return state.window == UnitRule::kNoLimit ||
+         state.forwards - state.backwards < state.window + slices_[index(state.backwards)];
+}
+
 UnitScheduler::Ready UnitScheduler::ready(const UnitTable& table,
                                           std::span<const std::int32_t> layers,
                                           std::int32_t stage) {
@@ -111,7 +124,7 @@ UnitScheduler::Ready UnitScheduler::ready(const UnitTable& table,
       }
     }
   }
-  if (state.forwards < table.units && state.forwards - state.backwards < state.most) {
+  if (state.forwards < table.units && in_window(state)) {
     const std::int32_t unit = forward_order_[index(state.forwards)];
     Time arrival = state.free;
     if (stage > 0) {
@@ -155,6 +168,38 @@ void UnitScheduler::place(const UnitTable& table, std::span<const std::int32_t> 
   }
 }
 
+void UnitScheduler::look(const UnitTable& table, std::span<const std::int32_t> layers,
+                         std::int32_t stage) {
+  const Ready one = ready(table, layers, stage);
+  ready_[index(stage)] = one;
+  set_soonest(stage, std::min(one.backward, one.forward));
+}
+
+// A tree of matches: node k has the nodes 2k and 2k + 1 below it, or two stages. The stage that can
+// act first acts: nothing decided later can arrive before. Later stages win ties, for they are
+// closer to a backward.
+void UnitScheduler::set_soonest(std::int32_t stage, Time time) {
+  const std::size_t leaves = soonest_.size();
+  soonest_[index(stage)] = time;
+  const auto pair = static_cast<std::int32_t>(index(stage) / 2 * 2);
+  std::size_t node = (leaves + index(stage)) / 2;
+  winner_[node] = soonest_[index(pair)] < soonest_[index(pair + 1)] ? pair : pair + 1;
+  for (node /= 2; node > 0; node /= 2) {
+    const std::int32_t left = winner_[2 * node];
+    const std::int32_t right = winner_[2 * node + 1];
+    winner_[node] = soonest_[index(left)] < soonest_[index(right)] ? left : right;
+  }
+}
+
+std::int32_t UnitScheduler::next_stage() const {
+  const std::int32_t stage = winner_[1];
+  return soonest_[index(stage)] == kNever ? -1 : stage;
+}
+
+Time UnitScheduler::time() const {
+  return std::ranges::max_element(stages_, {}, &Stage::free)->free;
+}
+
 bool UnitScheduler::run(const UnitTable& table, std::span<const std::int32_t> order,
                         std::span<const std::int32_t> layers, const UnitRule& rule) {
   if (!fits_alone(table, layers)) {
@@ -163,35 +208,40 @@ bool UnitScheduler::run(const UnitTable& table, std::span<const std::int32_t> or
   lay_out(table, order, layers, rule);
   short_of_memory_ = false;
   ready_.resize(index(table.stages));
+  const std::size_t leaves = std::bit_ceil(std::max<std::size_t>(2, index(table.stages)));
+  soonest_.assign(leaves, kNever);
+  winner_.resize(leaves);
+  for (std::size_t node = leaves - 1; node > 0; --node) {
+    winner_[node] = static_cast<std::int32_t>(node >= leaves / 2 ? 2 * node - leaves : 0);
+  }
   for (std::int32_t p = 0; p < table.stages; ++p) {
-    ready_[index(p)] = ready(table, layers, p);
+    look(table, layers, p);
   }
   const std::int64_t ops = std::int64_t{2} * table.units * table.stages;
   for (std::int64_t done = 0; done < ops; ++done) {
-    // The stage that can act first acts: nothing decided later can arrive before. Later stages win
-    // ties, for they are closer to a backward.
-    std::int32_t stage = -1;
-    Time soonest = kNever;
-    for (std::int32_t p = table.stages - 1; p >= 0; --p) {
-      const Ready& one = ready_[index(p)];
-      if (const Time time = std::min(one.backward, one.forward); time < soonest) {
-        soonest = time;
-        stage = p;
-      }
-    }
+    const std::int32_t stage = next_stage();
     if (stage < 0) {
-      return false;  // every stage waits for memory
+      return false;
     }
+    const Stage& state = stages_[index(stage)];
     const Ready& chosen = ready_[index(stage)];
     bool backward = chosen.backward <= chosen.forward;
     if (!backward && chosen.backward != kNever) {
-      const std::int32_t unit = forward_order_[index(stages_[index(stage)].forwards)];
+      const std::int32_t unit = forward_order_[index(state.forwards)];
       backward = (chosen.backward - chosen.forward) * 16 <=
                  table.forward[table.at(stage, unit)] * rule.wait;
     }
+    // A neighbour has news only if this is what it waits for.
+    const std::int32_t neighbour = backward ? stage - 1 : stage + 1;
+    bool news = neighbour >= 0 && neighbour < table.stages;
+    if (news) {
+      const Stage& other = stages_[index(neighbour)];
+      news = backward ? other.backwards == state.backwards : other.forwards == state.forwards;
+    }
     place(table, layers, stage, backward, backward ? chosen.backward : chosen.forward);
-    for (std::int32_t p = std::max(0, stage - 1); p <= std::min(table.stages - 1, stage + 1); ++p) {
-      ready_[index(p)] = ready(table, layers, p);
+    look(table, layers, stage);
+    if (news) {
+      look(table, layers, neighbour);
     }
   }
   return true;

@@ -18,6 +18,8 @@ struct UnitRule {
   std::int32_t extra = kNoLimit;
   /// A stage leaves a forward for a backward that arrives within so many sixteenths of it.
   std::int32_t wait = 0;
+  /// N_split is that of the micro-batch whose backward is next, not that of the longest one.
+  bool follows = false;
 
   friend bool operator==(const UnitRule&, const UnitRule&) = default;
 };
@@ -31,6 +33,8 @@ class UnitScheduler {
 
   /// Of the last complete run, with R right before the backward of units that have one.
   [[nodiscard]] const StageLists& lists() const { return lists_; }
+  /// Its last end: what a replay of the lists with the same layers gives.
+  [[nodiscard]] Time time() const;
   /// True if a forward that had arrived did not fit at once in the last run.
   [[nodiscard]] bool short_of_memory() const { return short_of_memory_; }
 
@@ -38,7 +42,7 @@ class UnitScheduler {
   struct Stage {
     std::int32_t forwards = 0;   // done
     std::int32_t backwards = 0;  // done
-    std::int32_t most = 0;       // units in flight
+    std::int32_t window = 0;     // forwards in flight beyond the slices that count
     Bytes held = 0;
     bool recomputes = false;
     Time free = 0;
@@ -53,15 +57,25 @@ class UnitScheduler {
   [[nodiscard]] bool fits_alone(const UnitTable& table, std::span<const std::int32_t> layers) const;
   [[nodiscard]] bool admits(const UnitTable& table, std::span<const std::int32_t> layers,
                             std::int32_t stage) const;
-  Ready ready(const UnitTable& table, std::span<const std::int32_t> layers, std::int32_t stage);
+  [[nodiscard]] bool in_window(const Stage& state) const;
+  // Stands in the list of what each stage could do first.
+  void look(const UnitTable& table, std::span<const std::int32_t> layers, std::int32_t stage);
+  [[nodiscard]] Ready ready(const UnitTable& table, std::span<const std::int32_t> layers,
+                            std::int32_t stage);
+  // The stage that can act first; -1: every one waits for memory.
+  [[nodiscard]] std::int32_t next_stage() const;
+  void set_soonest(std::int32_t stage, Time time);
   void place(const UnitTable& table, std::span<const std::int32_t> layers, std::int32_t stage,
              bool backward, Time start);
 
   std::vector<std::int32_t> forward_order_, backward_order_;  // [units]
   std::vector<std::int32_t> place_;                           // [units] in forward_order_
+  std::vector<std::int32_t> slices_;                          // [units] that count, by backward
   std::vector<Time> forward_end_, backward_end_;              // [stages][units]
   std::vector<Stage> stages_;
-  std::vector<Ready> ready_;  // [stages]
+  std::vector<Ready> ready_;          // [stages]
+  std::vector<Time> soonest_;         // [leaves] of the two, of a stage; kNever past the last
+  std::vector<std::int32_t> winner_;  // [leaves] stage that is first below a node of the tree
   StageLists lists_;
   bool short_of_memory_ = false;
 };

@@ -217,7 +217,7 @@ IterationResult evaluate_rounds(const IterationPlan& plan, const StrategyInput& 
       parts.add(TimePart::kRecompute, width, layers * cost.layer_forward);
       parts.add(TimePart::kExchange, width, cost.exchange_forward + cost.exchange_backward);
       parts.add(TimePart::kParameters, width, cost.parameters_forward + cost.parameters_backward);
-      peak = std::max(peak, rounds::unit_memory(cost, layers));
+      peak = std::max(peak, rounds::unit_memory(cost, layers, input.profile.layers));
     }
   }
   add_waiting(plan, parts);

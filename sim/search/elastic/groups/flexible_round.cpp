@@ -1,7 +1,9 @@
 #include "flexible_round.hpp"
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <map>
 #include <numeric>
 
 #include "partitions.hpp"
@@ -17,12 +19,24 @@ constexpr std::int64_t kMostSteps = 20'000'000;  // sequences x groups, after wh
 constexpr double kGain = 0.999;                  // a partition must be this much better
 constexpr std::size_t kPolished = 4;             // assignments that are improved by moves
 
+// Sequences on groups that are numbered by kind, the smallest first.
+struct Placement {
+  Partition partition;
+  std::vector<std::int32_t> group;  // of every sequence
+  double time = 0.0;                // of the slowest
+};
+
 class Solver {
  public:
   Solver(std::span<const GroupModel> models, std::span<const data::Tokens> lengths,
          std::int32_t gpus)
-      : models_(models), lengths_(lengths), gpus_(gpus), cheapest_(lengths.size()) {
-    STAGECRAFT_CHECK(!models.empty(), "a round needs groups");
+      : models_(models),
+        lengths_(lengths),
+        gpus_(gpus),
+        total_(std::accumulate(lengths.begin(), lengths.end(), data::Tokens{0})),
+        cheapest_(lengths.size() * models.size()),
+        kinds_(lengths.size()) {
+    STAGECRAFT_CHECK(!models.empty() && models.size() <= kMostKinds, "a round needs groups");
     for (const GroupModel& model : models) {
       degrees_.push_back(model.gpus());
       std::vector<double> times;
@@ -33,12 +47,20 @@ class Solver {
       times_.push_back(std::move(times));
     }
     for (std::size_t i = 0; i < lengths.size(); ++i) {
+      std::uint8_t* kinds = &cheapest_[i * models.size()];
+      std::size_t count = 0;
       for (std::size_t k = 0; k < models.size(); ++k) {
-        if (lengths[i] <= models[k].capacity) {
-          cheapest_[i].push_back(k);
+        if (lengths[i] > models[k].capacity) {
+          continue;
         }
+        // Insertion keeps the smaller of equals first.
+        std::size_t at = count++;
+        for (; at > 0 && work(k, i) < work(kinds[at - 1], i); --at) {
+          kinds[at] = kinds[at - 1];
+        }
+        kinds[at] = static_cast<std::uint8_t>(k);
       }
-      std::ranges::stable_sort(cheapest_[i], {}, [&](std::size_t k) { return work(k, i); });
+      kinds_[i] = static_cast<std::uint8_t>(count);
     }
   }
 
@@ -48,9 +70,10 @@ class Solver {
     const auto least_work = [&](double by) {
       double sum = 0.0;
       for (std::size_t i = 0; i < lengths_.size(); ++i) {
+        const std::span<const std::uint8_t> kinds = cheapest(i);
         const auto found = std::ranges::find_if(
-            cheapest_[i], [&](std::size_t k) { return times_[k][i] + models_[k].fixed <= by; });
-        if (found == cheapest_[i].end()) {
+            kinds, [&](std::size_t k) { return times_[k][i] + models_[k].fixed <= by; });
+        if (found == kinds.end()) {
           return kNone;
         }
         sum += work(*found, i);
@@ -59,11 +82,11 @@ class Solver {
     };
     double high = 0.0;
     for (std::size_t i = 0; i < lengths_.size(); ++i) {
-      if (cheapest_[i].empty()) {
+      if (kinds_[i] == 0) {
         return kNone;
       }
       double slowest = 0.0;
-      for (const std::size_t k : cheapest_[i]) {
+      for (const std::size_t k : cheapest(i)) {
         slowest = std::max(slowest, models_[k].fixed + models_[k].gpus() * times_[k][i]);
       }
       high += slowest;
@@ -77,33 +100,20 @@ class Solver {
   }
 
   std::optional<FlexibleRound> solve() {
-    const double least = bound();
-    if (least == kNone) {
-      return std::nullopt;
-    }
-    for (const Partition& partition : uniform_partitions(degrees_, gpus_)) {
-      consider(partition, least);
-    }
-    if (count_partitions(degrees_, gpus_, kMostPartitions + 1) <= kMostPartitions) {
-      for (const Partition& partition : all_partitions(degrees_, gpus_)) {
-        if (steps_ > kMostSteps) {
-          break;
-        }
-        consider(partition, least);
-      }
-    } else {
-      climb(least);
-    }
+    least_ = bound();
+    visit_partitions([](bool) { return false; });
     if (best_.empty()) {
       return std::nullopt;
     }
-    for (Assignment& assignment : best_) {
-      polish(models_, times_, lengths_, assignment);
+    std::vector<Assignment> assignments;
+    for (const Placement& placement : best_) {
+      assignments.push_back(assignment_of(placement));
+      polish(models_, times_, lengths_, assignments.back());
     }
-    const Assignment& best = *std::ranges::min_element(best_, {}, &Assignment::time);
+    const Assignment& best = *std::ranges::min_element(assignments, {}, &Assignment::time);
     FlexibleRound round;
     round.time = best.time;
-    round.bound = least;
+    round.bound = least_;
     round.partitions = tried_;
     for (const AssignedGroup& group : best.groups) {
       round.groups.push_back({group.model, group.sequences});
@@ -114,83 +124,222 @@ class Solver {
     return round;
   }
 
+  // Whether solve() would find anything.
+  bool solvable() {
+    least_ = bound();
+    visit_partitions([](bool found) { return found; });
+    return !best_.empty();
+  }
+
  private:
+  static constexpr std::size_t kBlock = 8;
+  static constexpr std::size_t kMostKinds = 32;  // of groups: a mask has as many bits
+
   [[nodiscard]] double work(std::size_t k, std::size_t i) const {
     return models_[k].gpus() * times_[k][i];
   }
 
-  // Longest sequences first, each on the cheapest kind of group with room in time and memory.
-  [[nodiscard]] std::optional<Assignment> assign(const Partition& partition, double by) const {
-    Assignment assignment;
-    std::vector<std::size_t> first(models_.size() + 1, 0);
-    for (std::size_t k = 0; k < models_.size(); ++k) {
-      first[k + 1] = first[k] + static_cast<std::size_t>(partition[k]);
-      for (std::int32_t g = 0; g < partition[k]; ++g) {
-        assignment.groups.push_back({k, models_[k].fixed, 0, {}});
+  // Models that hold the sequence, by GPU time.
+  [[nodiscard]] std::span<const std::uint8_t> cheapest(std::size_t i) const {
+    return {&cheapest_[i * models_.size()], kinds_[i]};
+  }
+
+  // Considers partitions until `enough` says so of what one of them came to.
+  template <typename Enough>
+  void visit_partitions(const Enough& enough) {
+    if (least_ == kNone) {
+      return;
+    }
+    for (const Partition& partition : uniform_partitions(degrees_, gpus_)) {
+      if (enough(consider(partition))) {
+        return;
       }
     }
+    if (count_partitions(degrees_, gpus_, kMostPartitions + 1) > kMostPartitions) {
+      climb();
+      return;
+    }
+    for (const Partition& partition : all_partitions(degrees_, gpus_)) {
+      if (steps_ > kMostSteps || enough(consider(partition))) {
+        return;
+      }
+    }
+  }
+
+  // Longest sequences first, each on the cheapest kind of group with room in time and memory, into
+  // placed_; the time of the slowest.
+  [[nodiscard]] std::optional<double> assign(const Partition& partition, double by) {
+    std::size_t groups = 0;
+    std::size_t blocks = 0;
+    for (std::size_t k = 0; k < models_.size(); ++k) {
+      const auto count = static_cast<std::size_t>(partition[k]);
+      range_[k] = {groups, groups + count, blocks};
+      groups += count;
+      blocks += (count + kBlock - 1) / kBlock;
+      load_.resize(groups);
+      std::fill(load_.end() - partition[k], load_.end(), models_[k].fixed);
+    }
+    held_.assign(groups, 0);
+    block_load_.assign(blocks, 0.0);
+    block_held_.assign(blocks, 0);
+    placed_.resize(lengths_.size());
+    double slowest = 0.0;
     for (std::size_t i = 0; i < lengths_.size(); ++i) {
-      AssignedGroup* place = nullptr;
-      for (const std::size_t k : cheapest_[i]) {
-        for (std::size_t g = first[k]; g < first[k + 1] && place == nullptr; ++g) {
-          AssignedGroup& group = assignment.groups[g];
-          if (group.load + times_[k][i] <= by &&
-              group.tokens + lengths_[i] <= models_[k].capacity) {
-            place = &group;
-          }
-        }
-        if (place != nullptr) {
+      std::size_t place = groups;
+      for (const std::size_t k : cheapest(i)) {
+        place = first_with_room(k, times_[k][i], models_[k].capacity - lengths_[i], by);
+        if (place < range_[k].end) {
+          load_[place] += times_[k][i];
           break;
         }
+        place = groups;
       }
-      if (place == nullptr) {
+      if (place == groups) {
         return std::nullopt;
       }
-      place->sequences.push_back(static_cast<std::int32_t>(i));
-      place->load += times_[place->model][i];
-      place->tokens += lengths_[i];
-      assignment.time = std::max(assignment.time, place->load);
+      placed_[i] = static_cast<std::int32_t>(place);
+      held_[place] += lengths_[i];
+      slowest = std::max(slowest, load_[place]);
     }
+    return slowest;
+  }
+
+  // The first group of kind k that ends by `by` with `time` more and holds at most `room`; the end
+  // of the kind if there is none. Blocks of groups without room are gone over at once.
+  [[nodiscard]] std::size_t first_with_room(std::size_t k, double time, data::Tokens room,
+                                            double by) {
+    const Range& range = range_[k];
+    std::size_t block = range.block;
+    for (std::size_t begin = range.begin; begin < range.end; begin += kBlock, ++block) {
+      if (block_load_[block] + time > by || block_held_[block] > room) {
+        continue;
+      }
+      const std::size_t end = std::min(begin + kBlock, range.end);
+      double load = kNone;
+      data::Tokens held = std::numeric_limits<data::Tokens>::max();
+      for (std::size_t g = begin; g < end; ++g) {
+        if (load_[g] + time <= by && held_[g] <= room) {
+          return g;
+        }
+        load = std::min(load, load_[g]);
+        held = std::min(held, held_[g]);
+      }
+      block_load_[block] = load;
+      block_held_[block] = held;
+    }
+    return range.end;
+  }
+
+  [[nodiscard]] Assignment assignment_of(const Placement& placement) const {
+    Assignment assignment;
+    for (std::size_t k = 0; k < models_.size(); ++k) {
+      assignment.groups.insert(assignment.groups.end(),
+                               static_cast<std::size_t>(placement.partition[k]),
+                               {k, models_[k].fixed, 0, {}});
+    }
+    for (std::size_t i = 0; i < lengths_.size(); ++i) {
+      AssignedGroup& group = assignment.groups[static_cast<std::size_t>(placement.group[i])];
+      group.sequences.push_back(static_cast<std::int32_t>(i));
+      group.load += times_[group.model][i];
+      group.tokens += lengths_[i];
+    }
+    assignment.time = placement.time;
     return assignment;
   }
 
+  // GPU time that sequences take at least if all end by `by` on groups of these kinds: [k] of those
+  // that no kind before k can run.
+  [[nodiscard]] std::vector<double> least_work(std::uint32_t kinds, double by) const {
+    std::vector<double> need(models_.size(), 0.0);
+    for (std::size_t i = 0; i < lengths_.size(); ++i) {
+      double least = kNone;
+      std::size_t smallest = models_.size() - 1;
+      for (const std::size_t k : cheapest(i)) {
+        if ((kinds >> k & 1U) != 0 && times_[k][i] + models_[k].fixed <= by) {
+          least = std::min(least, work(k, i));
+          smallest = std::min(smallest, k);
+        }
+      }
+      need[smallest] += least;
+    }
+    for (std::size_t k = models_.size() - 1; k > 0; --k) {
+      need[k - 1] += need[k];
+    }
+    return need;
+  }
+
+  // False if no assignment ends by `by`, for lack of memory or of GPU time. Much cheaper than to
+  // try, for partitions of the same kinds of groups share most of it.
+  [[nodiscard]] bool may_end(const Partition& partition, double by) {
+    constexpr double kRounding = 1.0 + 1e-9;
+    if (by * kRounding < least_) {
+      return false;
+    }
+    if (by != known_by_) {
+      known_by_ = by;
+      known_need_.clear();
+    }
+    std::uint32_t kinds = 0;
+    data::Tokens room = 0;
+    for (std::size_t k = 0; k < models_.size(); ++k) {
+      kinds |= partition[k] > 0 ? 1U << k : 0U;
+      room += partition[k] * models_[k].capacity;
+    }
+    if (room < total_) {
+      return false;
+    }
+    const auto [known, fresh] = known_need_.try_emplace(kinds);
+    if (fresh) {
+      known->second = least_work(kinds, by);
+    }
+    double have = 0.0;
+    for (std::size_t k = models_.size(); k-- > 0;) {
+      have += partition[k] * models_[k].gpus() * (by - models_[k].fixed);
+      if (known->second[k] > have * kRounding) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   // Bisection for the least M at which the assignment above succeeds; true if it becomes the best.
-  bool consider(const Partition& partition, double least) {
+  bool consider(const Partition& partition) {
     ++tried_;
     steps_ +=
         std::ssize(lengths_) * std::accumulate(partition.begin(), partition.end(), std::int64_t{0});
-    std::optional<Assignment> found;
+    std::optional<double> time;
     if (best_.empty()) {
-      for (double by = 1.05 * least; !found && by < 64 * least; by *= 1.5) {
-        found = assign(partition, by);
+      for (double by = 1.05 * least_; !time && by < 64 * least_; by *= 1.5) {
+        time = assign(partition, by);
       }
-      found = found ? std::move(found) : assign(partition, kNone);
-    } else {
-      found = assign(partition, kGain * best_.front().time);
+      time = time ? time : assign(partition, kNone);
+    } else if (const double by = kGain * best_.front().time; may_end(partition, by)) {
+      time = assign(partition, by);
     }
-    if (!found) {
+    if (!time) {
       return false;
     }
-    double low = least;
-    while (found->time - low > 0.002 * found->time) {
-      const double middle = (low + found->time) / 2;
-      if (std::optional<Assignment> better = assign(partition, middle)) {
-        found = std::move(better);
+    Placement found{partition, placed_, *time};
+    double low = least_;
+    while (found.time - low > 0.002 * found.time) {
+      const double middle = (low + found.time) / 2;
+      if (const std::optional<double> better = assign(partition, middle)) {
+        found.time = *better;
+        found.group.swap(placed_);
       } else {
         low = middle;
       }
     }
-    best_.insert(best_.begin(), *std::move(found));
+    best_.insert(best_.begin(), std::move(found));
     best_.resize(std::min(best_.size(), kPolished));
-    best_partition_ = partition;
     return true;
   }
 
-  void climb(double least) {
+  void climb() {
     for (bool better = !best_.empty(); better;) {
       better = false;
-      for (const Partition& partition : neighbours(degrees_, best_partition_)) {
-        better = consider(partition, least);
+      for (const Partition& partition : neighbours(degrees_, best_.front().partition)) {
+        better = consider(partition);
         if (better || steps_ > kMostSteps) {
           break;
         }
@@ -202,13 +351,30 @@ class Solver {
   std::span<const GroupModel> models_;
   std::span<const data::Tokens> lengths_;
   std::int32_t gpus_;
+  data::Tokens total_;
   std::vector<std::int32_t> degrees_;
-  std::vector<std::vector<double>> times_;          // [model][sequence]
-  std::vector<std::vector<std::size_t>> cheapest_;  // [sequence] models that hold it, by GPU time
-  std::vector<Assignment> best_;                    // best first
-  Partition best_partition_;
+  std::vector<std::vector<double>> times_;  // [model][sequence]
+  std::vector<std::uint8_t> cheapest_;      // [sequence][kinds_[sequence]]
+  std::vector<std::uint8_t> kinds_;
+  double least_ = 0.0;
+  std::vector<Placement> best_;  // best first
   std::int64_t tried_ = 0;
   std::int64_t steps_ = 0;
+  struct Range {
+    std::size_t begin = 0;
+    std::size_t end = 0;
+    std::size_t block = 0;
+  };
+  // Of assign.
+  std::array<Range, kMostKinds> range_{};  // groups of every kind
+  std::vector<double> load_;               // by group
+  std::vector<data::Tokens> held_;
+  std::vector<double> block_load_;  // by block: none of its groups has less
+  std::vector<data::Tokens> block_held_;
+  std::vector<std::int32_t> placed_;  // by sequence
+  // Of may_end, by kinds.
+  double known_by_ = 0.0;
+  std::map<std::uint32_t, std::vector<double>> known_need_;
 };
 
 }  // namespace
@@ -217,6 +383,11 @@ std::optional<FlexibleRound> flexible_round(std::span<const GroupModel> models,
                                             std::span<const data::Tokens> lengths,
                                             std::int32_t gpus) {
   return Solver(models, lengths, gpus).solve();
+}
+
+bool flexible_fits(std::span<const GroupModel> models, std::span<const data::Tokens> lengths,
+                   std::int32_t gpus) {
+  return Solver(models, lengths, gpus).solvable();
 }
 
 double flexible_bound(std::span<const GroupModel> models, std::span<const data::Tokens> lengths,

@@ -36,6 +36,10 @@ struct FlexibleRound {
                                                           std::span<const data::Tokens> lengths,
                                                           std::int32_t gpus);
 
+/// Whether flexible_round finds a solution, without looking for the best.
+[[nodiscard]] bool flexible_fits(std::span<const GroupModel> models,
+                                 std::span<const data::Tokens> lengths, std::int32_t gpus);
+
 /// The bound alone: with M given, a sequence may stand on groups where it fits and ends by M; on
 /// the cheapest of them it takes some GPU time, and all of it must fit in N (M - the least fixed).
 [[nodiscard]] double flexible_bound(std::span<const GroupModel> models,

@@ -14,6 +14,7 @@
 #include "deepspeed.hpp"
 #include "flexible_round.hpp"
 #include "groups.hpp"
+#include "stagecraft/core/check.hpp"
 
 namespace stagecraft::elastic {
 namespace {
@@ -143,76 +144,181 @@ void append_round(const StrategyInput& input, const std::vector<GroupModel>& mod
   plan.rounds.push_back(std::move(round));
 }
 
-// One number of rounds; nothing if a round does not fit.
-std::optional<IterationPlan> plan_count(const StrategyInput& input, const Setting& setting,
-                                        const std::vector<GroupModel>& models, std::int32_t layers,
-                                        const Sorted& sorted, std::int64_t count) {
-  IterationPlan plan;
-  plan.strategy = kName;
-  plan.formation.method = kName;
-  plan.layout = rounds::ulysses_layout(1, setting.gpus);
-  plan.round_terms.states = setting.states;
-  plan.layers_recomputed = layers;
-  std::vector<std::string> texts;
-  std::size_t begin = 0;
-  for (const std::size_t end : cut_evenly(sorted.tokens, count)) {
-    const auto lengths = std::span(sorted.tokens).subspan(begin, end - begin);
-    const std::optional<FlexibleRound> round =
-        rounds::flexible_round(models, lengths, setting.gpus);
-    if (!round) {
-      return std::nullopt;
-    }
-    const auto first = sorted.sequence.begin() + static_cast<std::ptrdiff_t>(begin);
-    append_round(input, models, *round,
-                 std::vector<std::int32_t>(first, first + std::ssize(lengths)), plan);
-    texts.push_back(groups_text(models, *round));
-    begin = end;
-  }
-  plan.predicted = rounds::rounds_time(plan.rounds, plan.round_terms, layers);
-  plan.candidates = 1;
-  plan.note = fmt::format("{} rounds of groups {}, {} layers recomputed", plan.rounds.size(),
-                          rounds_text(texts), layers);
-  return plan;
-}
-
-Result<IterationPlan> plan_layers(const StrategyInput& input, const Setting& setting,
-                                  std::int32_t layers, std::int32_t trials, const Sorted& sorted) {
+// What is to be planned for one number of recomputed layers.
+struct Level {
+  std::int32_t layers = 0;
   std::vector<GroupModel> models;
-  data::Tokens most = 0;  // tokens of a round
-  for (const std::int32_t degree : setting.degrees) {
-    models.push_back(setting.model(input.profile, degree, layers));
-    most = std::max(most, models.back().capacity * (setting.gpus / degree));
-  }
-  if (models.back().capacity < setting.context) {
-    return rounds::misfit(input.profile, models.back().layout, layers, setting.context,
-                          setting.states, setting.layouts());
-  }
   std::optional<IterationPlan> best;
-  // Groups of one size are among the choices, so that the result is never worse than deepspeed's.
-  for (const GroupModel& model : models) {
+};
+
+// One number of rounds.
+struct Counted {
+  bool fits = false;
+  std::optional<IterationPlan> plan;  // nothing too if it cannot take less than the limit
+};
+
+class CountPlanner {
+ public:
+  // Planning ends early where the bounds of what is left say that more than `limit` will be taken.
+  CountPlanner(const StrategyInput& input, const Setting& setting, const Level& level,
+               const Sorted& sorted, Time limit)
+      : input_(input),
+        setting_(setting),
+        level_(level),
+        sorted_(sorted),
+        most_(static_cast<double>(limit) * kRounding) {}
+
+  [[nodiscard]] Counted plan(std::int64_t count) const {
+    const std::vector<std::size_t> ends = cut_evenly(sorted_.tokens, count);
+    std::vector<double> bounds;
+    double total = 0.0;
+    std::size_t begin = 0;
+    for (const std::size_t end : ends) {
+      bounds.push_back(rounds::flexible_bound(level_.models, lengths(begin, end), setting_.gpus));
+      total += bounds.back();
+      begin = end;
+    }
+    IterationPlan plan;
+    plan.strategy = kName;
+    plan.formation.method = kName;
+    plan.layout = rounds::ulysses_layout(1, setting_.gpus);
+    plan.round_terms.states = setting_.states;
+    plan.layers_recomputed = level_.layers;
+    std::vector<std::string> texts;
+    begin = 0;
+    for (std::size_t r = 0; r < ends.size(); ++r) {
+      const auto part = lengths(begin, ends[r]);
+      if (total > most_) {
+        if (!rounds::flexible_fits(level_.models, part, setting_.gpus)) {
+          return {};
+        }
+        begin = ends[r];
+        continue;
+      }
+      const auto round = rounds::flexible_round(level_.models, part, setting_.gpus);
+      if (!round) {
+        return {};
+      }
+      const auto first = sorted_.sequence.begin() + static_cast<std::ptrdiff_t>(begin);
+      append_round(input_, level_.models, *round,
+                   std::vector<std::int32_t>(first, first + std::ssize(part)), plan);
+      texts.push_back(groups_text(level_.models, *round));
+      total += round->time - bounds[r];
+      begin = ends[r];
+    }
+    if (total > most_) {
+      return {true, std::nullopt};
+    }
+    plan.predicted = rounds::rounds_time(plan.rounds, plan.round_terms, level_.layers);
+    plan.candidates = 1;
+    plan.note = fmt::format("{} rounds of groups {}, {} layers recomputed", plan.rounds.size(),
+                            rounds_text(texts), level_.layers);
+    return {true, std::move(plan)};
+  }
+
+ private:
+  // Between times of models and of units, which are rounded to ns.
+  static constexpr double kRounding = 1.0 + 1e-5;
+
+  [[nodiscard]] std::span<const data::Tokens> lengths(std::size_t begin, std::size_t end) const {
+    return std::span(sorted_.tokens).subspan(begin, end - begin);
+  }
+
+  const StrategyInput& input_;
+  const Setting& setting_;
+  const Level& level_;
+  const Sorted& sorted_;
+  double most_;
+};
+
+// Groups of one size are among the choices, so that the result is never worse than deepspeed's.
+Result<Level> start_level(const StrategyInput& input, const Setting& setting, std::int32_t layers) {
+  Level level;
+  level.layers = layers;
+  for (const std::int32_t degree : setting.degrees) {
+    level.models.push_back(setting.model(input.profile, degree, layers));
+  }
+  const GroupModel& widest = level.models.back();
+  if (widest.capacity < setting.context) {
+    return rounds::misfit(input.profile, widest.layout, layers, setting.context, setting.states,
+                          setting.layouts());
+  }
+  for (const GroupModel& model : level.models) {
     if (model.capacity >= setting.context) {
       Result<IterationPlan> plan =
           rounds::best_uniform(input, setting, kName, model.gpus(), layers, kCapacities);
       if (!plan) {
-        return plan;
+        return plan.failures();
       }
-      rounds::keep_better(best, std::move(plan).value());
+      rounds::keep_better(level.best, std::move(plan).value());
     }
+  }
+  return level;
+}
+
+// Rounds of groups of different sizes; `limit` is the least time known.
+Diagnostics try_counts(const StrategyInput& input, const Setting& setting, std::int32_t trials,
+                       const Sorted& sorted, Level& level, Time& limit) {
+  data::Tokens most = 0;  // tokens of a round
+  for (const GroupModel& model : level.models) {
+    most = std::max(most, model.capacity * (setting.gpus / model.gpus()));
   }
   const std::int64_t last = std::ssize(sorted.tokens);
   std::int64_t count = std::clamp((input.batch.tokens() + most - 1) / most, std::int64_t{1}, last);
   for (std::int32_t found = 0; found < trials && count <= last;) {
-    std::optional<IterationPlan> plan = plan_count(input, setting, models, layers, sorted, count);
-    count += plan ? 1 : std::max<std::int64_t>(1, count / 8);
-    if (plan) {
-      ++found;
-      if (Diagnostics problems = rounds::check_range(plan->predicted); !problems.empty()) {
+    Counted counted = CountPlanner(input, setting, level, sorted, limit).plan(count);
+    count += counted.fits ? 1 : std::max<std::int64_t>(1, count / 8);
+    found += counted.fits ? 1 : 0;
+    if (counted.plan) {
+      if (Diagnostics problems = rounds::check_range(counted.plan->predicted); !problems.empty()) {
         return problems;
       }
-      rounds::keep_better(best, *std::move(plan));
+      limit = std::min(limit, counted.plan->predicted);
+      rounds::keep_better(level.best, *std::move(counted.plan));
+    } else if (counted.fits && level.best) {
+      ++level.best->candidates;  // compared by its bound
     }
   }
-  return *std::move(best);
+  return {};
+}
+
+// The best of all levels; of equals that of the fewest layers. Levels that look best come first, so
+// that bounds rule out more of the others.
+Result<IterationPlan> plan_levels(const StrategyInput& input, const Setting& setting,
+                                  const std::vector<std::int32_t>& layers, std::int32_t trials) {
+  std::vector<Level> levels;
+  for (const std::int32_t some : layers) {
+    Result<Level> level = start_level(input, setting, some);
+    if (!level) {
+      return level.failures();
+    }
+    levels.push_back(std::move(level).value());
+  }
+  const auto predicted = [](const Level* level) {
+    return level->best ? level->best->predicted : kLargestQuantity;
+  };
+  std::vector<Level*> order;
+  order.reserve(levels.size());
+  for (Level& level : levels) {
+    order.push_back(&level);
+  }
+  std::ranges::stable_sort(order, {}, predicted);
+  Time limit = predicted(order.front());
+  const Sorted sorted = sorted_batch(input.batch);
+  for (Level* level : order) {
+    if (Diagnostics problems = try_counts(input, setting, trials, sorted, *level, limit);
+        !problems.empty()) {
+      return problems;
+    }
+  }
+  std::optional<IterationPlan> best;
+  for (Level& level : levels) {
+    if (level.best) {
+      rounds::keep_better(best, *std::move(level.best));
+    }
+  }
+  STAGECRAFT_CHECK(best.has_value(), "groups of one size are a plan");
+  return *std::move(best);  // NOLINT(bugprone-unchecked-optional-access): checked above
 }
 
 Result<IterationPlan> plan_flexsp(const StrategyInput& input) {
@@ -243,16 +349,7 @@ Result<IterationPlan> plan_flexsp(const StrategyInput& input) {
       layers->best()    ? rounds::layer_levels(*fewest, input.profile.layers, kLevels)
       : layers->given() ? std::vector{layers->value}
                         : std::vector{*fewest};
-  const Sorted sorted = sorted_batch(input.batch);
-  std::optional<IterationPlan> best;
-  for (const std::int32_t level : levels) {
-    Result<IterationPlan> plan = plan_layers(input, setting, level, trials->value, sorted);
-    if (!plan) {
-      return plan;
-    }
-    rounds::keep_better(best, std::move(plan).value());
-  }
-  return *std::move(best);
+  return plan_levels(input, setting, levels, trials->value);
 }
 
 }  // namespace

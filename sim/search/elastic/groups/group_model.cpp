@@ -37,7 +37,8 @@ double memory_per_token(const SequenceProfile& profile, const SequenceLayout& la
                         std::int32_t layers) {
   constexpr data::Tokens kMany = 64 * kLongestPiece;
   const UnitCost cost = group_cost(profile, layout, many_sequences(kMany));
-  return static_cast<double>(unit_memory(cost, layers)) / static_cast<double>(kMany);
+  return static_cast<double>(unit_memory(cost, layers, profile.layers)) /
+         static_cast<double>(kMany);
 }
 
 }  // namespace
@@ -77,9 +78,12 @@ Time unit_time(const UnitCost& cost, std::int32_t layers) {
   return cost.forward() + cost.backward() + layers * cost.layer_forward;
 }
 
-Bytes unit_memory(const UnitCost& cost, std::int32_t layers) {
+Bytes unit_memory(const UnitCost& cost, std::int32_t layers, std::int32_t of_layers) {
+  // A layer that is recomputed is held whole while its backward runs. The first layers are those
+  // recomputed: by then the later ones have gone, and there is room, unless there are none.
+  const std::int32_t given_back = std::min(layers, of_layers - 1);
   return cost.activation > kLargestQuantity ? kLargestQuantity + 1
-                                            : cost.activation - layers * cost.layer_saving;
+                                            : cost.activation - given_back * cost.layer_saving;
 }
 
 UnitCost group_cost(const SequenceProfile& profile, const SequenceLayout& layout,
@@ -100,7 +104,8 @@ data::Tokens token_capacity(const SequenceProfile& profile, const SequenceLayout
   auto tokens = guess >= static_cast<double>(limit) ? limit : static_cast<data::Tokens>(guess);
   // Sizes of units are whole bytes: what is promised must hold to the byte.
   const auto fits = [&](data::Tokens t) {
-    return unit_memory(group_cost(profile, layout, many_sequences(t)), layers) <= room;
+    return unit_memory(group_cost(profile, layout, many_sequences(t)), layers, profile.layers) <=
+           room;
   };
   while (tokens > 0 && !fits(tokens)) {
     --tokens;
@@ -113,7 +118,7 @@ std::optional<std::int32_t> fewest_layers(const SequenceProfile& profile,
                                           Bytes room) {
   const UnitCost cost = group_cost(profile, layout, many_sequences(tokens));
   for (std::int32_t layers = 0; layers <= profile.layers; ++layers) {
-    if (unit_memory(cost, layers) <= room) {
+    if (unit_memory(cost, layers, profile.layers) <= room) {
       return layers;
     }
   }
@@ -159,12 +164,13 @@ Diagnostic misfit(const SequenceProfile& profile, const SequenceLayout& layout, 
         "more GPUs to share them would help");
   }
   const UnitCost cost = group_cost(profile, layout, many_sequences(tokens));
-  const Bytes missing = unit_memory(cost, layers) - room;
+  const Bytes missing = unit_memory(cost, layers, profile.layers) - room;
   std::string helps;
   const auto add = [&](const std::string& help) { helps += (helps.empty() ? "" : ", or ") + help; };
   for (const SequenceLayout& other : other_layouts) {
     if (other.group() > layout.group() &&
-        unit_memory(group_cost(profile, other, many_sequences(tokens)), layers) <= room) {
+        unit_memory(group_cost(profile, other, many_sequences(tokens)), layers, profile.layers) <=
+            room) {
       add(fmt::format("groups of {} GPUs", other.group()));
       break;
     }

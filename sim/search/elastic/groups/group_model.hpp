@@ -42,7 +42,9 @@ struct GroupModel {
 
 /// With `layers` layers recomputed.
 [[nodiscard]] Time unit_time(const UnitCost& cost, std::int32_t layers);
-[[nodiscard]] Bytes unit_memory(const UnitCost& cost, std::int32_t layers);
+/// With the first `layers` of `of_layers` recomputed, one after another: at most one of them is
+/// held whole beside the others' inputs.
+[[nodiscard]] Bytes unit_memory(const UnitCost& cost, std::int32_t layers, std::int32_t of_layers);
 
 /// The whole model on one group: a layout of one stage.
 [[nodiscard]] UnitCost group_cost(const SequenceProfile& profile, const SequenceLayout& layout,

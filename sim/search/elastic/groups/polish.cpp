@@ -1,6 +1,7 @@
 #include "polish.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace stagecraft::elastic::rounds {
 namespace {
@@ -13,7 +14,15 @@ class Polisher {
  public:
   Polisher(std::span<const GroupModel> models, std::span<const std::vector<double>> times,
            std::span<const data::Tokens> lengths, std::vector<AssignedGroup>& groups)
-      : models_(models), times_(times), lengths_(lengths), groups_(groups) {}
+      : models_(models),
+        times_(times),
+        lengths_(lengths),
+        groups_(groups),
+        by_length_(groups.size()) {
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+      sort(g);
+    }
+  }
 
   [[nodiscard]] std::size_t slowest() const {
     std::size_t worst = 0;
@@ -36,12 +45,12 @@ class Polisher {
       if (to == from) {
         continue;
       }
-      for (std::size_t i = 0; i < groups_[from].sequences.size(); ++i) {
+      const std::size_t sequences = groups_[from].sequences.size();
+      for (std::size_t i = 0; i < sequences; ++i) {
         try_step({from, to, i, kNobody});
-        for (std::size_t j = 0; j < groups_[to].sequences.size(); ++j) {
-          try_step({from, to, i, j});
-        }
+        try_swaps(from, to, i);
       }
+      tries_ += static_cast<std::int64_t>(sequences * (1 + groups_[to].sequences.size()));
     }
     if (step_.from == step_.to) {
       return false;
@@ -65,8 +74,45 @@ class Polisher {
     return static_cast<std::size_t>(groups_[g].sequences[index]);
   }
 
+  // The longer what comes back, the slower `from` and the faster `to`: the best of all swaps is
+  // where the two meet, within what memory allows.
+  void try_swaps(std::size_t from, std::size_t to, std::size_t i) {
+    const AssignedGroup& source = groups_[from];
+    const AssignedGroup& target = groups_[to];
+    const std::size_t out = sequence(from, i);
+    const std::vector<std::size_t>& order = by_length_[to];
+    const auto length = [&](std::size_t j) { return lengths_[sequence(to, j)]; };
+    const data::Tokens most = models_[source.model].capacity - source.tokens + lengths_[out];
+    const data::Tokens least = target.tokens + lengths_[out] - models_[target.model].capacity;
+    const auto begin = std::partition_point(order.begin(), order.end(),
+                                            [&](std::size_t j) { return length(j) > most; });
+    const auto end =
+        std::partition_point(begin, order.end(), [&](std::size_t j) { return length(j) >= least; });
+    const double from_load = source.load - times_[source.model][out];
+    const double to_load = target.load + times_[target.model][out];
+    const auto meet = std::partition_point(begin, end, [&](std::size_t j) {
+      const std::size_t in = sequence(to, j);
+      return from_load + times_[source.model][in] > to_load - times_[target.model][in];
+    });
+    Step before{from, to, i, kNobody};
+    if (meet != begin) {
+      // The first of equal length, as if they were tried in their order.
+      const data::Tokens same = length(*(meet - 1));
+      before.j =
+          *std::partition_point(begin, meet - 1, [&](std::size_t j) { return length(j) > same; });
+    }
+    Step after{from, to, i, meet != end ? *meet : kNobody};
+    if (after.j < before.j) {  // of two as good, the first in order
+      std::swap(before, after);
+    }
+    for (const Step& step : {before, after}) {
+      if (step.j != kNobody) {
+        try_step(step);
+      }
+    }
+  }
+
   void try_step(const Step& step) {
-    ++tries_;
     const AssignedGroup& from = groups_[step.from];
     const AssignedGroup& to = groups_[step.to];
     const std::size_t out = sequence(step.from, step.i);
@@ -110,12 +156,22 @@ class Polisher {
       group.load += times_[group.model][static_cast<std::size_t>(i)];
       group.tokens += lengths_[static_cast<std::size_t>(i)];
     }
+    sort(g);
+  }
+
+  void sort(std::size_t g) {
+    std::vector<std::size_t>& order = by_length_[g];
+    order.resize(groups_[g].sequences.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::ranges::stable_sort(order, std::ranges::greater{},
+                             [&](std::size_t j) { return lengths_[sequence(g, j)]; });
   }
 
   std::span<const GroupModel> models_;
   std::span<const std::vector<double>> times_;
   std::span<const data::Tokens> lengths_;
   std::vector<AssignedGroup>& groups_;
+  std::vector<std::vector<std::size_t>> by_length_;  // [group] places, longest sequence first
   double best_time_ = 0.0;
   Step step_;
   std::int64_t tries_ = 0;

@@ -126,6 +126,7 @@ TEST_CASE("groups: a flexible round comes near the best of all solutions of smal
     const auto lengths = random_lengths(random, random.uniform(1, gpus == 8 ? 5 : 6), 700 * gpus);
     const double best = exact(models, lengths, gpus);
     const auto round = rounds::flexible_round(models, lengths, gpus);
+    CHECK(rounds::flexible_fits(models, lengths, gpus) == round.has_value());
     if (best == kNone) {
       CHECK_FALSE(round);
       continue;

@@ -38,7 +38,8 @@ TEST_CASE("groups: capacity is the most that fits, to the token") {
   const SequenceProfile profile = a800("llama-7b");
   const auto memory = [&](const SequenceLayout& layout, data::Tokens tokens, std::int32_t layers) {
     return rounds::unit_memory(
-        rounds::group_cost(profile, layout, {{data::Piece{0, 0, tokens, tokens}}}), layers);
+        rounds::group_cost(profile, layout, {{data::Piece{0, 0, tokens, tokens}}}), layers,
+        profile.layers);
   };
   Random random(8);
   for (const std::int32_t degree : {1, 4, 32}) {
@@ -64,6 +65,30 @@ TEST_CASE("groups: capacity is the most that fits, to the token") {
   }
 }
 
+TEST_CASE("groups: a layer that is recomputed is held while its backward runs") {
+  const SequenceProfile profile = a800("llama-30b");
+  const SequenceLayout layout = rounds::ulysses_layout(8, 32);
+  const UnitCost cost = rounds::group_cost(profile, layout, {{data::Piece{0, 0, 9000, 9000}}});
+  const auto memory = [&](std::int32_t layers) {
+    return rounds::unit_memory(cost, layers, profile.layers);
+  };
+  CHECK(memory(0) == cost.activation);
+  for (std::int32_t layers = 0; layers <= profile.layers; ++layers) {
+    // Slow reference: backward from the last layer on; what a layer holds above its input goes.
+    Bytes held = cost.activation - layers * cost.layer_saving;
+    Bytes peak = held;
+    for (std::int32_t layer = profile.layers - 1; layer >= 0; --layer) {
+      if (layer < layers) {
+        held += cost.layer_saving;
+        peak = std::max(peak, held);
+      }
+      held -= cost.layer_saving;
+    }
+    CHECK(memory(layers) == peak);
+  }
+  CHECK(memory(profile.layers) == memory(profile.layers - 1));
+}
+
 TEST_CASE("groups: degrees are those that divide the GPUs and have a measured rate") {
   const SequenceProfile profile = a800("llama-7b");
   CHECK(rounds::group_degrees(profile, 1) == std::vector<std::int32_t>{1});
@@ -78,7 +103,8 @@ TEST_CASE("groups: what does not fit names the missing bytes and what would help
   const Bytes states = model_state_bytes(profile, narrow, 0);
   const data::Tokens tokens = 98'304;
   const Bytes need = rounds::unit_memory(
-      rounds::group_cost(profile, narrow, {{data::Piece{0, 0, tokens, tokens}}}), 0);
+      rounds::group_cost(profile, narrow, {{data::Piece{0, 0, tokens, tokens}}}), 0,
+      profile.layers);
   const Bytes missing = need + states + profile.reserved - profile.capacity;
   const Diagnostic why = rounds::misfit(profile, narrow, 0, tokens, states, all);
   CHECK(why.kind == FailureKind::kInfeasible);
