@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "shape.hpp"
 #include "stagecraft/core/check.hpp"
 #include "stagecraft/core/text.hpp"
 #include "stagecraft/scenario/data_scenario.hpp"
@@ -120,8 +121,7 @@ Result<IterationRun> run_iteration(const Scenario& scenario, std::string_view st
       Diagnostics failures = plan.failures();
       for (Diagnostic& failure : failures) {
         if (failure.place.file.empty()) {
-          failure.place = scenario.schedule.place;
-          failure.source_line = scenario.schedule.source_line;
+          failure = at_choice(scenario.schedule, std::move(failure));
         }
       }
       return failures;
@@ -195,10 +195,10 @@ Result<Scenario> explicit_iteration(const Scenario& scenario, std::string_view s
     return run->result.problems;
   }
   if (!run->plan.pipelined) {
-    return at_data(
-        scenario,
-        {bad_input(fmt::format("strategy {} has no pipeline, so there is no order of ops", name),
-                   "choose one with a pipeline, e.g. schedule: elastic")});
+    return at_choice(
+        scenario.schedule,
+        bad_input(fmt::format("strategy {} has no pipeline, so there is no order of ops", name),
+                  "choose one with a pipeline, e.g. schedule: elastic"));
   }
   return read_scenario(write_iteration(scenario, run->plan), scenario.file);
 }

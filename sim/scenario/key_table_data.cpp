@@ -10,12 +10,16 @@ constexpr std::int64_t kMostSequences = 1 << 20;
 constexpr KeySpec kDataKeys[] = {
     {.path = "model",
      .help =
-         "Name of the model, for which the profile has constants (`stagecraft list profiles`)."},
+         "Name of the model, for which the profile has constants (`stagecraft list profiles`); or "
+         "one of your own, where `profile` gives all of quadratic, linear, layers, hidden, "
+         "kv_width, vocabulary, parameters, activation and logits."},
 
     {.path = "data.lengths",
      .help =
          "Where sequence lengths come from: a stand-in (commoncrawl, github, wikipedia), a file, "
-         "or an expression (`stagecraft list data`). With this section the scenario brings its "
+         "or an expression (`stagecraft list data`). The path of a file begins in the folder of "
+         "the scenario, given by --set in the current one. With this section the scenario brings "
+         "its "
          "data: ops and their costs follow from it for every iteration, and `schedule` names a "
          "strategy (`stagecraft list strategies`)."},
     {.path = "data.sequence_length",
@@ -25,9 +29,9 @@ constexpr KeySpec kDataKeys[] = {
      .help = "Instead of lengths: all sequences have so many tokens."},
     {.path = "data.format",
      .type = KeyType::kChoice,
-     .choices = "auto | lines | csv | json-lines",
+     .choices = "auto | lines | csv | jsonl",
      .default_value = "auto",
-     .help = "Format of the file; auto goes by its name."},
+     .help = "Format of the file; auto goes by its name, jsonl is JSON Lines."},
     {.path = "data.column",
      .help = "Of a CSV file: name or number (from 1) of the column of lengths; the number where "
              "columns have the same name."},

@@ -7,8 +7,8 @@ namespace {
 constexpr KeySpec kSearchKeys[] = {
     {.path = "schedule.kind",
      .default_value = "1f1b",
-     .help =
-         "Name of the schedule (`stagecraft list schedules`); `schedule: NAME` is short for it."},
+     .help = "Name of the schedule (`stagecraft list schedules`), or with data of the strategy "
+             "(`stagecraft list strategies`); `schedule: NAME` is short for it."},
     {.path = "schedule.p2p",
      .type = KeyType::kChoice,
      .choices = "batched | overlap | send-first | recv-first | parity",

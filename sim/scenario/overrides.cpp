@@ -8,12 +8,55 @@
 #include "stagecraft/core/text.hpp"
 #include "stagecraft/generators/generator.hpp"
 #include "stagecraft/scenario/keys.hpp"
+#include "stagecraft/search/elastic.hpp"
 #include "stagecraft/search/schedules.hpp"
 
 namespace stagecraft {
 namespace {
 
-/// A declared key, a section, or an option of some schedule.
+constexpr std::string_view kOverride = "--set ";
+
+/// What stands under `schedule.kind`, with the options that it takes beside it.
+struct KindOptions {
+  std::string_view name;
+  std::span<const OptionSpec> options;
+
+  [[nodiscard]] bool has(std::string_view option) const {
+    return std::any_of(options.begin(), options.end(),
+                       [&](const OptionSpec& one) { return one.name == option; });
+  }
+};
+
+std::vector<KindOptions> strategy_kinds() {
+  std::vector<KindOptions> kinds;
+  for (const elastic::StrategyInfo& info : elastic::strategies()) {
+    kinds.push_back({info.name, info.options});
+  }
+  return kinds;
+}
+
+std::vector<KindOptions> schedule_kinds() {
+  std::vector<KindOptions> kinds;
+  for (const GeneratorInfo& info : search::schedules()) {
+    kinds.push_back({info.name, info.options});
+  }
+  return kinds;
+}
+
+/// Options of all schedules and strategies, as keys.
+std::vector<std::string> option_keys() {
+  std::vector<std::string> keys;
+  for (const std::vector<KindOptions>& kinds : {schedule_kinds(), strategy_kinds()}) {
+    for (const KindOptions& kind : kinds) {
+      for (const OptionSpec& option : kind.options) {
+        keys.push_back(fmt::format("schedule.{}", option.name));
+      }
+    }
+  }
+  return keys;
+}
+
+/// A declared key, a section, or an option of some schedule or strategy.
 bool is_known(std::string_view path) {
   for (const KeySpec& spec : scenario_keys()) {
     if (spec.path == path ||
@@ -21,14 +64,8 @@ bool is_known(std::string_view path) {
       return true;
     }
   }
-  for (const GeneratorInfo& info : search::schedules()) {
-    for (const OptionSpec& option : info.options) {
-      if (path == fmt::format("schedule.{}", option.name)) {
-        return true;
-      }
-    }
-  }
-  return false;
+  const std::vector<std::string> options = option_keys();
+  return std::find(options.begin(), options.end(), path) != options.end();
 }
 
 Diagnostic unknown_key(const Source& source, std::string_view path) {
@@ -36,6 +73,8 @@ Diagnostic unknown_key(const Source& source, std::string_view path) {
   for (const KeySpec& spec : scenario_keys()) {
     known.push_back(spec.path);
   }
+  const std::vector<std::string> options = option_keys();
+  known.insert(known.end(), options.begin(), options.end());
   std::string_view near = nearest_name(path, known);
   if (near.empty()) {
     // A right last name under a wrong or missing section is the commonest slip.
@@ -78,6 +117,11 @@ Node::Pointer with_value(const Node::Pointer& node, std::string_view own, std::s
                                  [&](const Node::Entry& entry) { return entry.key == key; });
   if (same != copy->entries.end()) {
     same->value = with_value(same->value, key, rest, value);
+    if (rest.empty()) {  // the key stands where its value does
+      same->source = value->source;
+      same->line = 1;
+      same->column = 1;
+    }
   } else {
     Node::Entry entry{std::string(key), value->source, 1, 1, with_value(nullptr, key, rest, value)};
     copy->entries.push_back(std::move(entry));
@@ -85,38 +129,48 @@ Node::Pointer with_value(const Node::Pointer& node, std::string_view own, std::s
   return copy;
 }
 
-bool has_option(const GeneratorInfo& info, std::string_view name) {
-  return std::any_of(info.options.begin(), info.options.end(),
-                     [&](const OptionSpec& option) { return option.name == name; });
-}
-
-/// The file's options for the schedule it names do not bind another one that --set names; options
-/// that no schedule has, or that come from --set too, stay and are judged.
+/// The file's options for the schedule or strategy it names do not bind another one that --set
+/// names; options that none has, or that come from --set too, stay and are judged.
 Node::Pointer without_options_of_others(const Node::Pointer& root) {
   const Node::Entry* schedule = root->find("schedule");
   const Node::Entry* kind = schedule == nullptr ? nullptr : schedule->value->find("kind");
-  const GeneratorInfo* info = kind == nullptr ? nullptr : search::find_schedule(kind->value->text);
-  if (info == nullptr) {
+  if (kind == nullptr) {
+    return root;
+  }
+  // With data, schedules of the same names are strategies with other options.
+  const bool brings_data = root->find("data") != nullptr;
+  const std::vector<KindOptions> all = brings_data ? strategy_kinds() : schedule_kinds();
+  const auto chosen = std::find_if(all.begin(), all.end(), [&](const KindOptions& one) {
+    return one.name == kind->value->text;
+  });
+  if (chosen == all.end()) {
     return root;
   }
   auto options = std::make_shared<Node>(*schedule->value);
   std::erase_if(options->entries, [&](const Node::Entry& entry) {
-    const auto all = search::schedules();
-    const bool known = std::any_of(all.begin(), all.end(), [&](const GeneratorInfo& other) {
-      return has_option(other, entry.key);
-    });
-    const bool set = entry.value->source->name.starts_with("--set ");
-    return known && !set && !has_option(*info, entry.key);
+    const bool known = std::any_of(all.begin(), all.end(),
+                                   [&](const KindOptions& one) { return one.has(entry.key); });
+    return known && !is_override(*entry.value) && !chosen->has(entry.key);
   });
   return with_value(root, "", "schedule", options);
 }
 
 }  // namespace
 
+bool is_override(const Node& node) {
+  return node.source->name.starts_with(kOverride);
+}
+
+std::filesystem::path directory_of(const Node& node, const std::string& file) {
+  return file == "-" || is_override(node) ? std::filesystem::path()
+                                          : std::filesystem::path(file).parent_path();
+}
+
 Result<Node::Pointer> apply_overrides(Node::Pointer root, std::span<const std::string> overrides) {
   Diagnostics failures;
+  bool kind_given = false;
   for (const std::string& given : overrides) {
-    const auto source = std::make_shared<const Source>("--set " + given, given);
+    const auto source = std::make_shared<const Source>(std::string(kOverride) + given, given);
     const std::size_t equals = given.find('=');
     if (equals == std::string::npos || equals == 0) {
       failures.push_back(error_at(*source, 1, 1, "expected key.path=value"));
@@ -133,9 +187,10 @@ Result<Node::Pointer> apply_overrides(Node::Pointer root, std::span<const std::s
                    fmt::format("'{}' gets no value, expected {}=VALUE", path, path)));
       continue;
     }
+    // Standard input; to YAML it is a list of nothing.
+    const std::string text = given.substr(equals + 1) == "-" ? "'-'" : given.substr(equals + 1);
     // Blanks in front keep the columns of the value those of the whole argument.
-    Result<Document> value =
-        parse_document(source, std::string(equals + 1, ' ') + given.substr(equals + 1));
+    Result<Document> value = parse_document(source, std::string(equals + 1, ' ') + text);
     if (!value) {
       const Diagnostics& wrong = value.failures();
       failures.insert(failures.end(), wrong.begin(), wrong.end());
@@ -143,12 +198,13 @@ Result<Node::Pointer> apply_overrides(Node::Pointer root, std::span<const std::s
     }
     failures.insert(failures.end(), value->duplicates.begin(), value->duplicates.end());
     root = with_value(root, "", path, value->root);
-    root = path == "schedule.kind" ? without_options_of_others(root) : root;
+    kind_given = kind_given || path == "schedule.kind";
   }
   if (!failures.empty()) {
     return failures;
   }
-  return root;
+  // After all of them: whether there is 'data' may be said by any.
+  return kind_given ? without_options_of_others(root) : root;
 }
 
 }  // namespace stagecraft

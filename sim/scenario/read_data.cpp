@@ -1,9 +1,9 @@
 // What a scenario says about its data: lengths, sampling, iterations, and how many GPUs share what.
 #include <algorithm>
-#include <filesystem>
 
 #include <fmt/core.h>
 
+#include "overrides.hpp"
 #include "sections.hpp"
 #include "stagecraft/data/lengths.hpp"
 
@@ -21,14 +21,53 @@ data::FileOptions file_options(Reader& reader, const Scenario& scenario) {
   constexpr data::FileFormat kFormats[] = {data::FileFormat::kAuto, data::FileFormat::kLines,
                                            data::FileFormat::kCsv, data::FileFormat::kJsonLines};
   data::FileOptions options;
-  options.format = kFormats[reader.choice("data.format").value_or(0)];
+  const Node* format = reader.find("data.format");
+  if (format != nullptr && format->text == "json-lines") {  // as well as jsonl
+    options.format = data::FileFormat::kJsonLines;
+  } else {
+    options.format = kFormats[reader.choice("data.format").value_or(0)];
+  }
   options.column = reader.text("data.column").value_or("");
   options.field = reader.text("data.field").value_or("");
   options.skip_malformed = reader.flag("data.skip_malformed").value_or(false);
-  if (scenario.file != "-") {
-    options.directory = std::filesystem::path(scenario.file).parent_path().string();
+  if (const Node* lengths = reader.find("data.lengths")) {
+    options.directory = directory_of(*lengths, scenario.file).string();
   }
   return options;
+}
+
+/// What is drawn is no file: keys that say how to read one are a slip there. Those of the file do
+/// not bind other lengths that an override names.
+void refuse_file_keys(Reader& reader, const data::FileOptions& options,
+                      const data::Lengths& lengths) {
+  const Node* named = reader.find("data.lengths");
+  const auto refuse = [&](std::string_view path, bool given) {
+    const Node* key = reader.find(path);
+    if (!given || key == nullptr ||
+        (named != nullptr && is_override(*named) && !is_override(*key))) {
+      return;
+    }
+    reader.fail(*key,
+                fmt::format("'{}' says how to read a file, and '{}' is none ({})", path,
+                            lengths.text, lengths.summary),
+                fmt::format("leave it out; a file of that name is ./{}", lengths.text));
+  };
+  refuse("data.format", options.format != data::FileFormat::kAuto);
+  refuse("data.column", !options.column.empty());
+  refuse("data.field", !options.field.empty());
+  refuse("data.skip_malformed", options.skip_malformed);
+}
+
+/// A failure inside a file, or of a file, says which one and where; it is reported at the key that
+/// names the file.
+std::string with_own_place(const Diagnostic& failure) {
+  const SourcePlace& place = failure.place;
+  if (place.file.empty()) {
+    return failure.message;
+  }
+  return place.line > 0
+             ? fmt::format("{}:{}:{}: {}", place.file, place.line, place.column, failure.message)
+             : fmt::format("{}: {}", place.file, failure.message);
 }
 
 void read_lengths(Reader& reader, const Scenario& scenario, DataChoices& data) {
@@ -55,11 +94,15 @@ void read_lengths(Reader& reader, const Scenario& scenario, DataChoices& data) {
       data::parse_lengths(text ? *text : fmt::format("constant({})", *constant), options);
   if (!lengths) {
     for (const Diagnostic& failure : lengths.failures()) {
-      reader.fail(text ? "data.lengths" : "data.sequence_length", failure.message, failure.hint);
+      reader.fail(text ? "data.lengths" : "data.sequence_length", with_own_place(failure),
+                  failure.hint);
     }
     return;
   }
   data.lengths = *lengths;
+  if (!lengths->finite) {
+    refuse_file_keys(reader, options, *lengths);
+  }
 }
 
 void read_sampling(Reader& reader, data::SamplingOptions& sampling) {
@@ -97,6 +140,17 @@ void read_layout(Reader& reader, SequenceLayout& layout) {
   layout.data = number_or(reader, "parallelism.data", layout.data);
 }
 
+/// The section, or the last of its values that an override gave: what does not fit together did
+/// so before, as far as anyone knows.
+void fail_section(Reader& reader, std::string_view path, const Diagnostic& failure) {
+  const Node* section = reader.find(reader.has(path) ? path : "data");
+  const Node* judged = section;
+  for (const Node::Entry& entry : section->entries) {
+    judged = is_override(*entry.value) ? entry.value.get() : judged;
+  }
+  reader.fail(*judged, failure.message, failure.hint);
+}
+
 void check_layout(Reader& reader, const DataChoices& data) {
   const SequenceLayout& layout = data.layout;
   std::int64_t gpus = 1;
@@ -104,29 +158,32 @@ void check_layout(Reader& reader, const DataChoices& data) {
        {layout.pipeline, layout.sequence, layout.tensor, layout.context, layout.data}) {
     gpus *= degree;
     if (gpus > 65'535) {
-      reader.fail("parallelism",
-                  "the degrees of 'parallelism' multiply to more than 65535 GPUs, expected fewer");
+      fail_section(
+          reader, "parallelism",
+          bad_input("the degrees of 'parallelism' multiply to more than 65535 GPUs, expected "
+                    "fewer"));
       return;
     }
   }
   // What is wrong with the constants alone is wrong on one GPU too.
   if (const Diagnostics wrong = check_sequence_profile(data.profile, {}); !wrong.empty()) {
     for (const Diagnostic& failure : wrong) {
-      reader.fail(reader.has("profile") ? "profile" : "data", failure.message, failure.hint);
+      fail_section(reader, "profile", failure);
     }
     return;
   }
   for (const Diagnostic& failure : check_sequence_profile(data.profile, layout)) {
-    reader.fail(reader.has("parallelism") ? "parallelism" : "data", failure.message, failure.hint);
+    fail_section(reader, "parallelism", failure);
   }
 }
 
 }  // namespace
 
 void read_data(Reader& reader, Scenario& scenario) {
-  const Node& section = *reader.find("data");
   DataChoices data;
-  const Diagnostic here = error_at(section, "");
+  const Node* lengths = reader.find("data.lengths");
+  const Diagnostic here =
+      error_at(lengths != nullptr && is_override(*lengths) ? *lengths : *reader.find("data"), "");
   data.place = here.place;
   data.source_line = here.source_line;
   const std::size_t before = reader.failures.size();

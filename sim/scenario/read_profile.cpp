@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include "sections.hpp"
+#include "stagecraft/core/text.hpp"
 
 namespace stagecraft {
 namespace {
@@ -83,6 +84,67 @@ void replace_all_to_all(Reader& reader, SequenceProfile& profile) {
             [](const CollectiveRate& a, const CollectiveRate& b) { return a.gpus < b.gpus; });
 }
 
+/// What belongs to a model; all else in a profile is the machine's.
+constexpr std::string_view kModelKeys[] = {"quadratic",  "linear",     "layers",
+                                           "hidden",     "kv_width",   "vocabulary",
+                                           "parameters", "activation", "logits"};
+
+/// The keys of a model that `profile` does not give.
+std::vector<std::string_view> missing_of_model(const Reader& reader) {
+  std::vector<std::string_view> missing;
+  for (const std::string_view key : kModelKeys) {
+    if (!reader.has(fmt::format("profile.{}", key))) {
+      missing.push_back(key);
+    }
+  }
+  const Node* fixed = reader.find("profile.fixed_cost");
+  if (fixed != nullptr && fixed->text == "fitted" && !reader.has("profile.fixed")) {
+    missing.emplace_back("fixed");
+  }
+  return missing;
+}
+
+/// The machine of profile `name` with nothing of its models, for a model of the user's own; nothing
+/// if there is no such profile.
+std::optional<SequenceProfile> machine_of(std::string_view name, const std::string& model) {
+  for (const SequenceProfile& one : sequence_profiles()) {
+    if (one.name == name) {
+      SequenceProfile machine = one;
+      machine.model = model;
+      machine.fixed_ns = 0.0;  // of another model; needed only where it is given too
+      return machine;
+    }
+  }
+  return std::nullopt;
+}
+
+/// A profile or model that is not known: a model of the user's own if 'profile' states all of it,
+/// or else an error at the name that is wrong.
+std::optional<SequenceProfile> own_model(Reader& reader, const std::string& name,
+                                         const std::string& model, const Diagnostic& unknown) {
+  const Node* section = reader.find("profile");
+  const bool named = section != nullptr && section->kind == Node::Kind::kScalar;
+  std::optional<SequenceProfile> machine = machine_of(name, model);
+  if (!machine) {
+    reader.fail(named ? "profile" : "profile.name", unknown.message, unknown.hint);
+    return std::nullopt;
+  }
+  const std::vector<std::string_view> missing = missing_of_model(reader);
+  if (missing.empty()) {
+    return machine;
+  }
+  // A slip in a known name, with nothing of a model given, is no model of one's own.
+  const bool some = missing.size() < std::size(kModelKeys);
+  std::string hint = unknown.hint;
+  if (some || hint.empty()) {
+    hint +=
+        fmt::format("{}a model of your own takes 'profile' with {}{}", hint.empty() ? "" : "\n  ",
+                    some ? "these as well: " : "all of: ", join(missing, ", "));
+  }
+  reader.fail("model", unknown.message, hint);
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<SequenceProfile> read_profile(Reader& reader) {
@@ -99,16 +161,10 @@ std::optional<SequenceProfile> read_profile(Reader& reader) {
   if (!model) {
     return std::nullopt;
   }
-  Result<SequenceProfile> profile = find_sequence_profile(name, *model);
+  const Result<SequenceProfile> known = find_sequence_profile(name, *model);
+  std::optional<SequenceProfile> profile =
+      known ? std::optional(*known) : own_model(reader, name, *model, known.failures().front());
   if (!profile) {
-    // A name that nobody gave cannot be what is wrong.
-    const bool known_profile =
-        std::any_of(sequence_profiles().begin(), sequence_profiles().end(),
-                    [&](const SequenceProfile& one) { return one.name == name; });
-    for (const Diagnostic& failure : profile.failures()) {
-      reader.fail(known_profile ? "model" : (named ? "profile" : "profile.name"), failure.message,
-                  failure.hint);
-    }
     return std::nullopt;
   }
   const std::size_t before = reader.failures.size();
@@ -116,8 +172,7 @@ std::optional<SequenceProfile> read_profile(Reader& reader) {
     replace_constants(reader, *profile);
     replace_all_to_all(reader, *profile);
   }
-  return reader.failures.size() == before ? std::optional(std::move(profile).value())
-                                          : std::nullopt;
+  return reader.failures.size() == before ? std::move(profile) : std::nullopt;
 }
 
 }  // namespace stagecraft

@@ -1,8 +1,9 @@
 #include <algorithm>
-#include <filesystem>
 
 #include <fmt/core.h>
 
+#include "overrides.hpp"
+#include "quantity.hpp"
 #include "sections.hpp"
 #include "shape.hpp"
 #include "stagecraft/core/text.hpp"
@@ -16,7 +17,7 @@ constexpr P2pLowering kLowerings[] = {P2pLowering::kBatched, P2pLowering::kOverl
                                       P2pLowering::kSendFirst, P2pLowering::kRecvFirst,
                                       P2pLowering::kParity};
 
-/// A relative path is relative to the scenario's folder.
+/// A relative path is relative to the scenario's folder, of --set to the current one.
 void resolve_file(Reader& reader, Scenario& scenario) {
   const auto file = scenario.schedule.options.find("file");
   if (file == scenario.schedule.options.end()) {
@@ -26,12 +27,9 @@ void resolve_file(Reader& reader, Scenario& scenario) {
     (void)refuse_standard_input(reader, "schedule.file", scenario);
     return;
   }
-  if (scenario.file == "-") {
-    return;
-  }
-  const std::filesystem::path path(file->second);
-  if (path.is_relative()) {
-    file->second = (std::filesystem::path(scenario.file).parent_path() / path).string();
+  const Node* node = reader.find("schedule.file");
+  if (node != nullptr) {
+    file->second = (directory_of(*node, scenario.file) / file->second).string();
   }
 }
 
@@ -65,6 +63,17 @@ void set_kind(const Node& kind, Scenario& scenario) {
   scenario.schedule.source_line = here.source_line;
 }
 
+/// A number of tokens as strategies take it: 96K is 98304. What is no such number is theirs to
+/// judge.
+std::string option_text(const OptionSpec& option, const std::string& given) {
+  if (option.unit == "tokens") {
+    if (const Quantity tokens = parse_quantity(given, KeyType::kTokens, 1); tokens.value) {
+      return std::to_string(*tokens.value);
+    }
+  }
+  return given;
+}
+
 /// Options beside `schedule.kind`. `owner` is "schedule NAME", `known` the keys that are no
 /// options.
 void read_options(Reader& reader, std::string_view owner, std::span<const OptionSpec> specs,
@@ -89,7 +98,10 @@ void read_options(Reader& reader, std::string_view owner, std::span<const Option
       reader.fail(*entry.value, fmt::format("option '{}' is {}, expected one value", entry.key,
                                             describe(*entry.value)));
     } else {
-      scenario.schedule.options[entry.key] = entry.value->text;
+      const OptionSpec& option = specs[static_cast<std::size_t>(found - known.begin()) - others];
+      scenario.schedule.options[entry.key] = option_text(option, entry.value->text);
+      const Diagnostic here = error_at(*entry.value, "");
+      scenario.schedule.option_places[entry.key] = {here.place, here.source_line};
     }
   }
 }

@@ -96,12 +96,23 @@ Diagnostic unknown_schedule(std::string_view name) {
       near.empty() ? "" : fmt::format("did you mean '{}'?", near));
 }
 
+Diagnostic at_choice(const ScheduleChoice& choice, Diagnostic failure) {
+  failure.place = choice.place;
+  failure.source_line = choice.source_line;
+  for (const auto& [name, given] : choice.option_places) {
+    if (failure.message.find(fmt::format("option '{}'", name)) != std::string::npos) {
+      failure.place = given.place;
+      failure.source_line = given.source_line;
+    }
+  }
+  return failure;
+}
+
 Diagnostic at_schedule(const Scenario& scenario, std::string_view schedule, Diagnostic failure) {
   if (failure.place.file.empty()) {
     failure.place.file = scenario.file;
     if (schedule == scenario.schedule.kind && !scenario.schedule.place.file.empty()) {
-      failure.place = scenario.schedule.place;
-      failure.source_line = scenario.schedule.source_line;
+      return at_choice(scenario.schedule, std::move(failure));
     }
   }
   return failure;

@@ -23,6 +23,10 @@ struct RunShape {
 /// Bad input: no schedule has that name; the hint is the nearest one.
 [[nodiscard]] Diagnostic unknown_schedule(std::string_view name);
 
+/// Gives a failure about a schedule or strategy the place of the option that it names, or of the
+/// name.
+[[nodiscard]] Diagnostic at_choice(const ScheduleChoice& choice, Diagnostic failure);
+
 /// Gives a failure about a schedule the place where the scenario names it, if it does.
 [[nodiscard]] Diagnostic at_schedule(const Scenario& scenario, std::string_view schedule,
                                      Diagnostic failure);

@@ -72,7 +72,7 @@ TEST_SUITE("cost") {
         {"all-to-all rate of 4 GPUs is 0",
          [](auto& p, auto&) { p.all_to_all[1].bytes_per_second = 0; }},
         {"pipeline degree is 0", [](auto&, auto& l) { l.pipeline = 0; }},
-        {"sequence degree is 0", [](auto&, auto& l) { l.sequence = 0; }},
+        {"ulysses degree is 0", [](auto&, auto& l) { l.sequence = 0; }},
         {"tensor degree is -1", [](auto&, auto& l) { l.tensor = -1; }},
         {"context degree is 0", [](auto&, auto& l) { l.context = 0; }},
         {"data-parallel degree is 0", [](auto&, auto& l) { l.data = 0; }},
@@ -82,7 +82,7 @@ TEST_SUITE("cost") {
         {"the 3 GPUs of a stage neither divide a node of 2",
          [](auto&, auto& l) { l.sequence = 1, l.data = 3; }},
         {"known degrees: 1, 2, 4", [](auto&, auto& l) { l.sequence = 8; }},
-        {"no all-to-all rate is known for 8 GPUs (tensor 4 times sequence 2",
+        {"no all-to-all rate is known for 8 GPUs (tensor 4 times ulysses 2",
          [](auto&, auto& l) { l.tensor = 4; }},
     };
     for (const Wrong& one : wrong) {

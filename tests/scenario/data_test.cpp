@@ -125,6 +125,68 @@ TEST_SUITE("scenario") {
     CHECK(failure(kText, {"training.global_batch=0"}).find("from 1 to") != std::string::npos);
   }
 
+  TEST_CASE("overrides give options of strategies, and the file's do not bind another one") {
+    std::string text = kText;
+    const auto options = [&](std::vector<std::string> overrides) {
+      return read(text, std::move(overrides)).schedule.options;
+    };
+    CHECK(options({"schedule.slices=8"}) == GeneratorOptions{{"slices", "8"}});
+    CHECK(options({"schedule.kind=elastic", "schedule.slices=8"}) ==
+          GeneratorOptions{{"slices", "8"}});
+    text.replace(text.find("schedule: elastic"), 17,
+                 "schedule: {kind: elastic, slices: 8, checkpoint: full}");
+    CHECK(options({"schedule.slices=4"}) ==
+          GeneratorOptions{{"checkpoint", "full"}, {"slices", "4"}});
+    CHECK(options({"schedule.kind=1f1b"}).empty());
+    CHECK(options({"schedule.kind=flexsp"}).empty());
+    CHECK(failure(text, {"schedule.slices=4", "schedule.kind=1f1b"})
+              .find("--set schedule.slices=4:1:1: error: strategy 1f1b has no option 'slices'") !=
+          std::string::npos);
+  }
+
+  TEST_CASE("numbers of tokens among options take K and M") {
+    const auto tokens = [](const char* given) {
+      return read(kText, {std::string("schedule={kind: seq1f1b, tokens: ") + given + "}"})
+          .schedule.options.at("tokens");
+    };
+    CHECK(tokens("96K") == "98304");
+    CHECK(tokens("0.5M") == "524288");
+    CHECK(tokens("4096") == "4096");
+    CHECK(tokens("many") == "many");
+    CHECK(read(kText, {"schedule.kind=seq1f1b", "schedule.tokens=96K"})
+              .schedule.options.at("tokens") == "98304");
+  }
+
+  TEST_CASE("keys of files are refused where the lengths are none") {
+    std::string text = kText;
+    text.replace(text.find("lengths: github"), 15, "lengths: github, column: 1");
+    CHECK(failure(text).find("test.yaml:6:33: error: 'data.column' says how to read a file, and "
+                             "'github' is none") != std::string::npos);
+    CHECK(
+        read_scenario(text, "test.yaml", std::vector<std::string>{"data.lengths=wikipedia"}).ok());
+    CHECK(
+        failure(kText, {"data.skip_malformed=true"}).find("--set data.skip_malformed=true:1:21") !=
+        std::string::npos);
+  }
+
+  TEST_CASE("a model of one's own is one whose constants are all given") {
+    std::string text = kText;
+    text.replace(text.find("model: llama-7b"), 15, "model: mine");
+    CHECK(failure(text).find("takes 'profile' with all of: quadratic, linear, layers") !=
+          std::string::npos);
+    text.replace(text.find("profile: a800-80gb-flexsp"), 25,
+                 "profile: {quadratic: 3, linear: 1e5, layers: 24, hidden: 2048, kv_width: 512,\n"
+                 "  vocabulary: 32000, parameters: 3000000000, activation: 2MB}");
+    CHECK(failure(text).find("these as well: logits") != std::string::npos);
+    const SequenceProfile profile = read(text, {"profile.logits=64kB"}).data->profile;
+    CHECK(profile.model == "mine");
+    CHECK(profile.layers == 24);
+    CHECK(profile.fixed_ns == 0.0);
+    CHECK(profile.capacity == Bytes{80} << 30);
+    CHECK(failure(text, {"profile.logits=64kB", "profile.fixed_cost=fitted"})
+              .find("these as well: fixed") != std::string::npos);
+  }
+
   TEST_CASE("a scenario of data cannot be prepared as if it had costs") {
     const Result<PreparedRun> prepared = prepare(read(kText), "1f1b");
     REQUIRE_FALSE(prepared.ok());

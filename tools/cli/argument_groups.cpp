@@ -8,8 +8,10 @@ void add_scenario(CLI::App& command, Arguments& arguments) {
   command.add_option("SCENARIO", arguments.scenario, "scenario file (YAML), - for standard input")
       ->required();
   command
-      .add_option("--set", arguments.overrides,
-                  "override a key of the scenario: key.path=value (repeat for more)")
+      .add_option(
+          "--set", arguments.overrides,
+          "override a key of the scenario: key.path=value (repeat for more); paths in it begin "
+          "in the current folder, those of the scenario in the scenario's own")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false)
       ->take_all();

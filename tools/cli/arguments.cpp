@@ -34,7 +34,9 @@ void add_simulate(Parser& parser) {
   Arguments& arguments = parser.arguments;
   CLI::App& command = *parser.app.add_subcommand("simulate", "one schedule: times, idle, memory");
   add_scenario(command, arguments);
-  command.add_option("--schedule", arguments.schedule, "schedule instead of the scenario's own")
+  command
+      .add_option("--schedule", arguments.schedule,
+                  "schedule (with data: strategy) instead of the scenario's own")
       ->type_name("NAME");
   add_outputs(command, arguments);
   add_format(command, arguments, {"text", "json"});
@@ -52,8 +54,10 @@ void add_compare(Parser& parser) {
       *parser.app.add_subcommand("compare", "many schedules in one table, best first");
   add_scenario(command, arguments);
   command
-      .add_option("--schedules", parser.schedules,
-                  "names with commas between, or all (default): every one but optimal and file")
+      .add_option(
+          "--schedules", parser.schedules,
+          "names with commas between, or all (default): every schedule but optimal and file, or "
+          "with data every strategy")
       ->type_name("A,B,C");
   add_outputs(command, arguments);
   add_format(command, arguments, {"text", "json"});
@@ -68,7 +72,9 @@ void add_schedule(Parser& parser) {
   Arguments& arguments = parser.arguments;
   CLI::App& command = *parser.app.add_subcommand("schedule", "the op lists of a schedule");
   add_scenario(command, arguments);
-  command.add_option("--schedule", arguments.schedule, "schedule instead of the scenario's own")
+  command
+      .add_option("--schedule", arguments.schedule,
+                  "schedule (with data: strategy) instead of the scenario's own")
       ->type_name("NAME");
   add_format(command, arguments, {"ops", "json", "pytorch-csv"});
   add_formation(command, arguments);
@@ -126,8 +132,9 @@ void add_execute(Parser& parser) {
       ->type_name("BACKEND")
       ->required()
       ->check(CLI::IsMember({"host", "cuda"}));
-  CLI::Option* one = command.add_option("--schedule", arguments.schedule,
-                                        "schedule instead of the scenario's own");
+  CLI::Option* one =
+      command.add_option("--schedule", arguments.schedule,
+                         "schedule (with data: strategy) instead of the scenario's own");
   one->type_name("NAME");
   command
       .add_option("--schedules", parser.schedules,

@@ -27,7 +27,13 @@ void add_input(CLI::App& command, DataArguments& data) {
       .add_option("--input-format", data.input_format,
                   "auto (default: by the name), lines, csv (and TSV) or jsonl")
       ->type_name("FORMAT")
-      ->check(CLI::IsMember({"auto", "lines", "csv", "jsonl"}));
+      ->check(CLI::IsMember({"auto", "lines", "csv", "jsonl"}))
+      ->transform(CLI::Validator(
+          [](std::string& format) {
+            format = format == "json-lines" ? "jsonl" : format;
+            return std::string();
+          },
+          std::string()));
   command.add_flag("--skip-malformed", data.skip_malformed,
                    "count and go over lines that cannot be read, instead of failing at the first");
 }

@@ -298,6 +298,11 @@ int compare_data(const Arguments& arguments, const Scenario& scenario) {
                scenario.data->lengths.text);
   }
   const DataComparison comparison = comparing.take();
+  const std::size_t done = comparison.strategies.front().iterations.size();
+  if (done > 0 && done < static_cast<std::size_t>(scenario.data->iterations)) {
+    fmt::print(stderr, "note: the data end after {} of {} iterations\n", done,
+               scenario.data->iterations);
+  }
   if (comparison.lengths.lengths.sequences == 0) {
     return fail({bad_input(fmt::format("the data have no whole global batch of {} sequences",
                                        scenario.data->sampling.global_batch),

@@ -35,12 +35,14 @@ Result<Chosen> choose(const Arguments& arguments, const Scenario& scenario) {
   return Chosen{std::move(*batch), std::move(*run)};
 }
 
-/// What has no timeline cannot be drawn, and what cannot run has no plan.
+/// What has no timeline cannot be drawn. What fits in no way has none either, but then that is what
+/// is to be said.
 Diagnostics refused_outputs(const Arguments& arguments, const Chosen& chosen) {
   const bool pictures =
       !arguments.trace.empty() || !arguments.svg.empty() || !arguments.html.empty();
   const bool pipelined = chosen.run.plan.pipelined.has_value();
-  if (!pipelined && (pictures || !arguments.machine.out.empty())) {
+  const bool planned = chosen.run.result.feasible || pipelined;
+  if (planned && !pipelined && (pictures || !arguments.machine.out.empty())) {
     return {bad_input(
         fmt::format("strategy {} has no pipeline: no timeline to draw and no ops to write",
                     chosen.run.plan.strategy),
@@ -115,8 +117,14 @@ int simulate_data(const Arguments& arguments, const Scenario& scenario) {
     run = run_of_plan(scenario, plan);
   }
   const std::string json = iteration_json(scenario.name, plan, result, run ? &*run : nullptr);
+  Arguments outputs = arguments;
+  if (!run) {
+    outputs.trace.clear();
+    outputs.html.clear();
+    outputs.svg.clear();
+  }
   const std::span<const Run> runs = run ? std::span<const Run>(&*run, 1) : std::span<const Run>();
-  if (const int written = write_outputs(arguments, runs, json); written != kDone) {
+  if (const int written = write_outputs(outputs, runs, json); written != kDone) {
     return written;
   }
   if (result.feasible) {

@@ -152,9 +152,11 @@ void append_options(std::string& text, std::span<const OptionSpec> options) {
   for (const OptionSpec& option : options) {
     const std::string fallback =
         option.default_value.empty() ? "" : fmt::format(", default {}", option.default_value);
+    // "0 to the layers of the model" says already what is counted.
+    const bool said = option.unit.empty() || option.range.find(option.unit) != std::string::npos;
     append_field(text, "option",
                  fmt::format("{}: {} ({}{}{})", option.name, option.help, option.range,
-                             option.unit.empty() ? "" : fmt::format(" {}", option.unit), fallback));
+                             said ? "" : fmt::format(" {}", option.unit), fallback));
   }
 }
 
@@ -163,6 +165,11 @@ int run_list(const Arguments& arguments) {
     return list_schedules(arguments.names);
   }
   if (arguments.topic == "keys") {
+    if (!arguments.names.empty()) {
+      return fail({bad_input(
+          fmt::format("list keys takes no name, and '{}' is one", arguments.names.front()),
+          "all keys are on one page: stagecraft list keys")});
+    }
     return print(keys_reference());
   }
   if (arguments.topic == "methods") {
@@ -175,7 +182,7 @@ int run_list(const Arguments& arguments) {
     return list_strategies(arguments.names);
   }
   if (arguments.topic == "profiles") {
-    return list_profiles();
+    return list_profiles(arguments.names);
   }
   if (arguments.topic == "models" || arguments.topic == "hardware") {
     return fail({bad_input(

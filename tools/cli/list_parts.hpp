@@ -16,6 +16,6 @@ void append_field(std::string& text, std::string_view name, std::string_view val
 void append_options(std::string& text, std::span<const OptionSpec> options);
 
 [[nodiscard]] int list_strategies(const std::vector<std::string>& names);
-[[nodiscard]] int list_profiles();
+[[nodiscard]] int list_profiles(const std::vector<std::string>& names);
 
 }  // namespace stagecraft::cli

@@ -1,8 +1,11 @@
 // stagecraft list strategies and list profiles: ways to run a global batch, and what units cost.
+#include <algorithm>
+
 #include <fmt/core.h>
 
 #include "list_parts.hpp"
 #include "output.hpp"
+#include "stagecraft/core/text.hpp"
 #include "stagecraft/cost/sequence_profile.hpp"
 #include "stagecraft/scenario/data_scenario.hpp"
 #include "stagecraft/search/elastic.hpp"
@@ -84,10 +87,33 @@ std::string profile_details(const SequenceProfile& profile) {
 
 }  // namespace
 
-int list_profiles() {
+int list_profiles(const std::vector<std::string>& names) {
   std::string text;
-  for (const SequenceProfile& profile : sequence_profiles()) {
-    text += profile_details(profile);
+  if (names.empty()) {
+    for (const SequenceProfile& profile : sequence_profiles()) {
+      text += profile_details(profile);
+    }
+  }
+  for (const std::string& name : names) {
+    std::vector<std::string_view> known;
+    bool found = false;
+    for (const SequenceProfile& profile : sequence_profiles()) {
+      if (profile.name == name || profile.model == name) {
+        text += profile_details(profile);
+        found = true;
+      }
+      for (const std::string& one : {std::cref(profile.name), std::cref(profile.model)}) {
+        if (std::find(known.begin(), known.end(), one) == known.end()) {
+          known.emplace_back(one);
+        }
+      }
+    }
+    if (!found) {
+      const std::string_view near = nearest_name(name, known);
+      return fail({bad_input(fmt::format("unknown profile or model '{}', expected some of: {}",
+                                         name, join(known, " ")),
+                             near.empty() ? "" : fmt::format("did you mean '{}'?", near))});
+    }
   }
   return print(fmt::format("{}\nWhat they assume:\n{}", text, sequence_profile_notes()));
 }

@@ -4,6 +4,7 @@
 
 #include "commands.hpp"
 #include "exit_status.hpp"
+#include "output.hpp"
 
 namespace {
 
@@ -13,6 +14,9 @@ int run(int argc, const char* const* argv) {
   const std::optional<Arguments> arguments = parse_arguments(argc, argv, status);
   if (!arguments) {
     return status;
+  }
+  if (const stagecraft::Diagnostics lost = lost_files(*arguments); !lost.empty()) {
+    return fail(lost);
   }
   switch (arguments->command) {
     case Command::kSimulate:

@@ -21,12 +21,16 @@ int status_of(const Result<std::size_t>& written) {
 
 }  // namespace
 
-int fail(const Diagnostics& failures) {
-  fmt::print(stderr, "{}", to_string(failures));
+int failure_status(const Diagnostics& failures) {
   const bool bad = std::any_of(failures.begin(), failures.end(), [](const Diagnostic& failure) {
     return failure.kind == FailureKind::kBadInput;
   });
   return bad ? kBadInput : kInfeasible;
+}
+
+int fail(const Diagnostics& failures) {
+  fmt::print(stderr, "{}", to_string(failures));
+  return failure_status(failures);
 }
 
 int print(std::string_view text) {

@@ -10,6 +10,9 @@
 
 namespace stagecraft::cli {
 
+/// The exit status that failures mean: 2 if any is bad input, else 3.
+[[nodiscard]] int failure_status(const Diagnostics& failures);
+
 /// Prints the failures to standard error; 2 if any is bad input, else 3.
 [[nodiscard]] int fail(const Diagnostics& failures);
 
@@ -19,6 +22,10 @@ namespace stagecraft::cli {
 /// True if a result was asked for on standard output by `-`, which then has it for itself, so that
 /// it can be piped.
 [[nodiscard]] bool output_is_taken(const Arguments& arguments);
+
+/// Files that would be lost: two results in one file, or a result in a file that is read. Of all
+/// commands, from the arguments alone; empty if there is none.
+[[nodiscard]] Diagnostics lost_files(const Arguments& arguments);
 
 /// Why `paths` ("": none, "-": standard output) cannot all be written; empty if they can.
 [[nodiscard]] Diagnostics output_failures(std::span<const std::string_view> paths);

@@ -118,17 +118,20 @@ Result<search::SearchResult> watch_search(Setup& setup, search::Transport& trans
 }
 
 /// Tells the processes of a search whether one of them cannot begin, so that none waits for it.
-/// The first one's failures are printed once.
-bool all_can_begin(search::Transport& transport, const Diagnostics& failures) {
-  for (const std::string& text : transport.all_gather(to_string(failures))) {
+/// The first one's failures are printed once. Returns 0 or the exit status of all.
+int begin_status(search::Transport& transport, const Diagnostics& failures) {
+  // A digit of the status, then the words.
+  const std::string own =
+      failures.empty() ? "" : fmt::format("{}{}", failure_status(failures), to_string(failures));
+  for (const std::string& text : transport.all_gather(own)) {
     if (!text.empty()) {
       if (transport.rank() == 0) {
-        fmt::print(stderr, "{}", text);
+        fmt::print(stderr, "{}", text.substr(1));
       }
-      return false;
+      return text.front() - '0';
     }
   }
-  return true;
+  return kDone;
 }
 
 }  // namespace
@@ -144,8 +147,8 @@ int run_search(const Arguments& arguments) {
   if (setup && speaks) {
     failures = search_output_failures(arguments);
   }
-  if (!all_can_begin(**transport, failures)) {
-    return kBadInput;
+  if (const int status = begin_status(**transport, failures); status != kDone) {
+    return status;
   }
   const Interrupt interrupt(true);
   Result<search::SearchResult> result = watch_search(*setup, **transport);

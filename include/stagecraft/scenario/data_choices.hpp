@@ -20,7 +20,7 @@ struct DataChoices {
   std::vector<data::Tokens> regimes;  ///< bounds between length regimes, ascending
   SequenceProfile profile;
   SequenceLayout layout;
-  SourcePlace place;        ///< of the section `data`
+  SourcePlace place;        ///< of the section `data`, or of the lengths that an override gave
   std::string source_line;  ///< of that place
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -40,6 +41,13 @@ struct ScheduleChoice {
   P2pLowering p2p = P2pLowering::kBatched;
   SourcePlace place;
   std::string source_line;
+
+  /// Where an option was given; its value may come from an override and the name from the file.
+  struct OptionPlace {
+    SourcePlace place;
+    std::string source_line;
+  };
+  std::map<std::string, OptionPlace, std::less<>> option_places;
 };
 
 /// What a scenario says, checked and in engine units, before a schedule is chosen.

@@ -109,7 +109,7 @@ bool check_degrees(const SequenceLayout& layout, Diagnostics& failures) {
   bool countable = true;
   const std::array<std::pair<std::int32_t, std::string_view>, 5> degrees = {
       {{layout.pipeline, "the pipeline degree"},
-       {layout.sequence, "the sequence degree"},
+       {layout.sequence, "the ulysses degree"},
        {layout.tensor, "the tensor degree"},
        {layout.context, "the context degree"},
        {layout.data, "the data-parallel degree"}}};
@@ -141,7 +141,7 @@ void check_stages(const SequenceProfile& profile, const SequenceLayout& layout,
     failures.push_back(bad_input(
         fmt::format("the {} GPUs of a stage neither divide a node of {} nor fill whole nodes",
                     stage_gpus, node),
-        fmt::format("choose tensor, sequence, context and data so that their product divides {} or "
+        fmt::format("choose tensor, ulysses, context and data so that their product divides {} or "
                     "is a multiple of it",
                     node)));
   }
@@ -158,8 +158,8 @@ void check_exchange(const SequenceProfile& profile, const SequenceLayout& layout
     known += fmt::format(", {}", rate.gpus);
   }
   const std::string why = degree == layout.sequence
-                              ? std::string{"the sequence degree"}
-                              : fmt::format("tensor {} times sequence {}, which leaves a node",
+                              ? std::string{"the ulysses degree"}
+                              : fmt::format("tensor {} times ulysses {}, which leaves a node",
                                             layout.tensor, layout.sequence);
   failures.push_back(
       bad_input(fmt::format("no all-to-all rate is known for {} GPUs ({})", degree, why),

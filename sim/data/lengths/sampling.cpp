@@ -307,7 +307,8 @@ Result<BatchSampler> BatchSampler::open(const Lengths& lengths, const SamplingOp
             ? fmt::format("{}: no sequence of the data set {}", lengths.text, state->wanted())
             : fmt::format("{}: {} sequences do not fill a global batch of {}", lengths.text,
                           state->left_over, options.global_batch),
-        state->left_over == 0 ? "" : "expected a smaller batch, more epochs, or to keep the last");
+        state->left_over == 0 ? ""
+                              : "expected a smaller training.global_batch or more data.epochs");
   }
   state->first = std::move(*first);
   return BatchSampler(std::move(state));

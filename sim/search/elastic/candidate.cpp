@@ -66,7 +66,7 @@ Diagnostics Sweep::why_none() const {
         fmt::format("the batch does not fit: stage {} needs at least {} bytes per GPU and has {}",
                     closest_->stage, with_thousands(closest_->need),
                     with_thousands(closest_->capacity)),
-        fmt::format("spread it over more GPUs (pipeline {} x sequence {} now), shorten the context "
+        fmt::format("spread it over more GPUs (pipeline {} x ulysses {} now), shorten the context "
                     "of {} tokens, or leave less memory reserved",
                     input_->layout.pipeline, input_->layout.sequence, context_of(*input_)))};
   }
