@@ -9,7 +9,6 @@
 // close to the best that may be hoped for as `gap` asks.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 
 #include "group_bounds.hpp"
@@ -19,7 +18,7 @@
 namespace stagecraft::elastic {
 namespace {
 
-constexpr Time kNoPath = std::numeric_limits<Time>::max() / 4;
+constexpr Time kNoPath = kTooMuch;
 
 /// Micro-batches begin .. end - 1 on their own.
 CheckpointProblem part_of(const CheckpointProblem& problem, std::span<const std::int32_t> first,
@@ -57,7 +56,6 @@ class Planner {
     for (const std::int32_t slices : problem.slices) {
       first_.push_back(first_.back() + slices);
     }
-    shortest_layer_ = *std::ranges::min_element(problem.layer_time);
   }
 
   GroupPlan run() {
@@ -68,10 +66,7 @@ class Planner {
         return plan;
       }
     }
-    bound_ = least_layers(problem_, first_);
-    for (Time& bound : bound_) {
-      bound = bound >= kTooMuch ? kNoPath : bound * shortest_layer_;
-    }
+    bound_ = least_recomputation(problem_, first_);
     while (true) {
       const Path hoped = shortest_path(false);
       const Path known = shortest_path(true);
@@ -145,7 +140,9 @@ class Planner {
       return true;
     }
     trim_checkpoints(part, plan.layers);
-    raise_bounds(i, j, static_cast<Time>(std::ceil(plan.bound - 1e-6)) * shortest_layer_);
+    raise_bounds(i, j,
+                 static_cast<Time>(std::ceil(plan.bound - 1e-6)) *
+                     *std::ranges::min_element(part.layer_time));
     bound_[edge(i, j)] = recompute_time(part, plan.layers);
     known_[edge(i, j)] = true;
     plans_[edge(i, j)] = std::move(plan.layers);
@@ -189,8 +186,7 @@ class Planner {
   const CheckpointOptions& options_;
   std::size_t count_;
   std::vector<std::int32_t> first_;  // [M + 1] first unit of every micro-batch
-  Time shortest_layer_ = 0;
-  std::vector<Time> bound_;  // [M + 1][M + 1] exact where known
+  std::vector<Time> bound_;          // [M + 1][M + 1] exact where known
   std::vector<bool> known_;
   std::map<std::size_t, std::vector<std::int32_t>> plans_;  // where known: few
 };
