@@ -6,7 +6,7 @@
 // would be the shortest if the bounds of all others were exact (a lazy shortest path; Dellin and
 // Srinivasa, ICAPS 2016). Bounds spread: a pipeline that holds another one recomputes at least as
 // much, for its windows hold the other's. The search ends when the best path of known edges is as
-// close to the best that may be hoped for as `gap` asks.
+// close to the best that may be hoped for as `gap` asks, or when the work is used up.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -19,6 +19,7 @@ namespace stagecraft::elastic {
 namespace {
 
 constexpr Time kNoPath = kTooMuch;
+constexpr std::int64_t kMostOfOne = 400'000'000;  // work of one pipeline
 
 /// Micro-batches begin .. end - 1 on their own.
 CheckpointProblem part_of(const CheckpointProblem& problem, std::span<const std::int32_t> first,
@@ -68,10 +69,23 @@ class Planner {
     }
     bound_ = least_recomputation(problem_, first_);
     while (true) {
+      plan.work = work_ += static_cast<std::int64_t>(count_ * count_);
       const Path hoped = shortest_path(false);
       const Path known = shortest_path(true);
-      if (close_enough(known.cost, hoped.cost)) {
-        return plan_of(known.places);
+      if (hoped.cost >= options_.most) {
+        plan.unwanted = true;
+        return plan;
+      }
+      const bool spent = work_ >= options_.work;
+      if (close_enough(known.cost, hoped.cost) || (spent && known.cost < kNoPath)) {
+        return plan_of(known.places, hoped.cost);
+      }
+      if (spent) {
+        // Every micro-batch has a plan of its own: a path, and no integer program is solved any
+        // more, only rounded.
+        for (std::size_t m = 0; m < count_; ++m) {
+          work_out(m, m + 1);
+        }
       }
       bool news = false;
       for (std::size_t at = 0; at + 1 < hoped.places.size(); ++at) {
@@ -134,7 +148,12 @@ class Planner {
       return false;
     }
     const CheckpointProblem part = part_of(problem_, first_, i, j);
-    CheckpointPlan plan = checkpoint_diagonal(part, options_);
+    CheckpointOptions options = options_;
+    options.work = std::clamp<std::int64_t>(options_.work - work_, 0, kMostOfOne);
+    CheckpointPlan plan = checkpoint_diagonal(part, options);
+    ++pipelines_;
+    nodes_ += plan.nodes;
+    work_ += plan.work;
     if (!plan.feasible) {
       raise_bounds(i, j, kNoPath);
       return true;
@@ -144,6 +163,10 @@ class Planner {
                  static_cast<Time>(std::ceil(plan.bound - 1e-6)) *
                      *std::ranges::min_element(part.layer_time));
     bound_[edge(i, j)] = recompute_time(part, plan.layers);
+    if (!plan.proved) {
+      const double open = 1.0 - std::max(0.0, plan.bound) / static_cast<double>(plan.value);
+      unproved_[edge(i, j)] = static_cast<Time>(open * static_cast<double>(bound_[edge(i, j)]));
+    }
     known_[edge(i, j)] = true;
     plans_[edge(i, j)] = std::move(plan.layers);
     return true;
@@ -160,9 +183,13 @@ class Planner {
     }
   }
 
-  [[nodiscard]] GroupPlan plan_of(const std::vector<std::size_t>& path) const {
+  [[nodiscard]] GroupPlan plan_of(const std::vector<std::size_t>& path, Time hoped) const {
     GroupPlan plan;
     plan.feasible = true;
+    plan.bound = hoped;
+    plan.pipelines = pipelines_;
+    plan.nodes = nodes_;
+    plan.work = work_;
     plan.layers.assign(problem_.memory.size(), 0);
     const std::size_t units = problem_.layer_time.size();
     for (std::size_t at = 0; at + 1 < path.size(); ++at) {
@@ -170,6 +197,8 @@ class Planner {
       const std::size_t j = path[at + 1];
       plan.sizes.push_back(static_cast<std::int32_t>(j - i));
       plan.cost += delta_[i] + bound_[edge(i, j)];
+      const auto unproved = unproved_.find(edge(i, j));
+      plan.bound -= unproved == unproved_.end() ? 0 : unproved->second;
       const std::vector<std::int32_t>& layers = plans_.at(edge(i, j));
       const auto width = static_cast<std::size_t>(first_[j] - first_[i]);
       for (std::size_t stage = 0; stage < static_cast<std::size_t>(problem_.stages); ++stage) {
@@ -189,6 +218,10 @@ class Planner {
   std::vector<Time> bound_;          // [M + 1][M + 1] exact where known
   std::vector<bool> known_;
   std::map<std::size_t, std::vector<std::int32_t>> plans_;  // where known: few
+  std::map<std::size_t, Time> unproved_;  // what a pipeline may cost less, where that is open
+  std::int64_t pipelines_ = 0;
+  std::int64_t nodes_ = 0;
+  std::int64_t work_ = 0;
 };
 
 }  // namespace
@@ -211,6 +244,7 @@ GroupPlan plan_groups(const CheckpointProblem& problem, std::span<const Time> de
     whole.feasible = true;
     whole.sizes = {static_cast<std::int32_t>(problem.slices.size())};
     whole.cost = delta.front();
+    whole.bound = whole.cost;
     whole.layers.assign(problem.memory.size(), 0);
     return whole;
   }

@@ -8,11 +8,12 @@
 #include "search/elastic/all.hpp"
 #include "search/elastic/candidate.hpp"
 #include "search/elastic/options.hpp"
+#include "stagecraft/core/text.hpp"
 
 namespace stagecraft::elastic {
 namespace {
 
-constexpr std::int64_t kMostChunks = 65'535;
+constexpr std::int64_t kMostChunks = 65'535;  // slices of a micro-batch, and units of a batch
 
 // All layers of all but the last `keep` chunks of every sequence.
 std::vector<std::int32_t> earlier_chunks(const UnitTable& table, std::int64_t keep) {
@@ -48,6 +49,16 @@ void offer(Sweep& sweep, const Candidate& shape, const StageLists& lists, data::
 
 void offer_chunk(Sweep& sweep, data::Tokens chunk, std::int64_t keep) {
   const StrategyInput& input = sweep.input();
+  // Before any chunk is made: of the longest sequence, and of all tokens at best packed.
+  const data::Tokens most =
+      std::max((input.batch.longest() - 1) / chunk + 1, (input.batch.tokens() - 1) / chunk + 1);
+  if (most > kMostChunks) {
+    sweep.reject(
+        {bad_input(fmt::format("chunks of {} tokens are {} or more in a batch, expected at "
+                               "most {}: use larger ones",
+                               chunk, with_thousands(most), with_thousands(kMostChunks)))});
+    return;
+  }
   auto formation = data::chunk_evenly(input.batch, chunk);
   if (!formation) {
     sweep.reject(formation.failures());
@@ -64,18 +75,18 @@ void offer_chunk(Sweep& sweep, data::Tokens chunk, std::int64_t keep) {
   shape.table = std::move(table).value();
   shape.groups = {shape.table.microbatches()};
   const StageLists lists = one_f_one_b_lists(shape.table, shape.groups);
-  std::int32_t most = 1;
+  std::int32_t slices = 1;
   for (std::int32_t m = 0; m < shape.table.microbatches(); ++m) {
-    most = std::max(most, shape.table.slices_of(m));
+    slices = std::max(slices, shape.table.slices_of(m));
   }
   if (keep > 0) {
     offer(sweep, shape, lists, chunk, keep);
     return;
   }
-  for (std::int64_t k = 1; k < most; k *= 2) {
+  for (std::int64_t k = 1; k < slices; k *= 2) {
     offer(sweep, shape, lists, chunk, k);
   }
-  offer(sweep, shape, lists, chunk, most);
+  offer(sweep, shape, lists, chunk, slices);
 }
 
 Result<IterationPlan> plan(const StrategyInput& input) {
