@@ -19,6 +19,7 @@ namespace stagecraft::elastic {
 namespace {
 
 constexpr Time kNoPath = kTooMuch;
+constexpr std::int32_t kLate = 16;
 constexpr std::int64_t kMostOfOne = 400'000'000;  // work of one pipeline
 
 /// Micro-batches begin .. end - 1 on their own.
@@ -80,12 +81,13 @@ class Planner {
       if (close_enough(known.cost, hoped.cost) || (spent && known.cost < kNoPath)) {
         return plan_of(known.places, hoped.cost);
       }
-      if (spent) {
-        // Every micro-batch has a plan of its own: a path, and no integer program is solved any
-        // more, only rounded.
+      // From here on no integer program is solved, only rounded. Should one hoped path after the
+      // other not fit: every micro-batch has a plan of its own.
+      if (spent && ++late_ > kLate) {
         for (std::size_t m = 0; m < count_; ++m) {
           work_out(m, m + 1);
         }
+        continue;
       }
       bool news = false;
       for (std::size_t at = 0; at + 1 < hoped.places.size(); ++at) {
@@ -222,6 +224,7 @@ class Planner {
   std::int64_t pipelines_ = 0;
   std::int64_t nodes_ = 0;
   std::int64_t work_ = 0;
+  std::int32_t late_ = 0;  // paths worked out with the work used up
 };
 
 }  // namespace
