@@ -132,9 +132,8 @@ void add_execute(Parser& parser) {
       ->type_name("BACKEND")
       ->required()
       ->check(CLI::IsMember({"host", "cuda"}));
-  CLI::Option* one =
-      command.add_option("--schedule", arguments.schedule,
-                         "schedule (with data: strategy) instead of the scenario's own");
+  CLI::Option* one = command.add_option("--schedule", arguments.schedule,
+                                        "schedule instead of the scenario's own");
   one->type_name("NAME");
   command
       .add_option("--schedules", parser.schedules,

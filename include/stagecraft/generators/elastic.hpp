@@ -62,12 +62,17 @@ struct CheckpointPlan {
   std::int64_t value = 0;  ///< of the objective
   double bound = 0.0;      ///< no plan has less
   std::int64_t nodes = 0;  ///< of branch and bound
+  std::int64_t work = 0;   ///< arithmetic, as CheckpointOptions::work counts it
   bool proved = false;     ///< within `gap` of the bound
 };
 
 struct CheckpointOptions {
   double gap = 0.0;             ///< relative: stop when proved this close (the paper: 0.02)
   std::int64_t nodes = 20'000;  ///< stop after so many
+  /// Stop after so much arithmetic (entries gone over: the same on every machine) and keep the best
+  /// found. plan_groups: of all its programs together.
+  std::int64_t work = 400'000'000;
+  Time most = kNever;  ///< plan_groups: plans that cost this much are not wanted
 };
 
 /// One variable per diagonal: min sum c, 0 <= c <= layers; the paper's reduction.
@@ -102,6 +107,11 @@ struct GroupPlan {
   std::vector<std::int32_t> sizes;
   std::vector<std::int32_t> layers;    ///< [stages][units] of the whole problem
   Time cost = 0;                       ///< sum of delta and T_ckpt, ns
+  Time bound = 0;                      ///< of cost, as far as the search came
+  std::int64_t pipelines = 0;          ///< whose checkpoints were worked out
+  std::int64_t nodes = 0;              ///< of branch and bound
+  std::int64_t work = 0;               ///< as CheckpointOptions::work counts it
+  bool unwanted = false;               ///< no plan costs less than CheckpointOptions::most
   std::int32_t unfit_microbatch = -1;  ///< infeasible: one that fits in no pipeline of its own
 };
 [[nodiscard]] GroupPlan plan_groups(const CheckpointProblem& problem, std::span<const Time> delta,

@@ -120,6 +120,7 @@ CheckpointPlan checkpoint_diagonal(const CheckpointProblem& problem,
   plan.value = solution.value;
   plan.bound = solution.bound;
   plan.nodes = solution.nodes;
+  plan.work = solution.work;
   plan.proved = solution.proved;
   return plan;
 }

@@ -153,6 +153,7 @@ CheckpointPlan checkpoint_full(const CheckpointProblem& problem, const Checkpoin
   plan.value = solution.value;
   plan.bound = solution.bound;
   plan.nodes = solution.nodes;
+  plan.work = solution.work;
   plan.proved = solution.proved;
   return plan;
 }

@@ -151,7 +151,7 @@ std::int32_t DualSimplex::entering_column(std::size_t leaving, bool rises) const
 }
 
 void DualSimplex::pivot(std::size_t leaving, std::size_t entering, double target) {
-  work_ += static_cast<std::int64_t>(table_.size());
+  work_ += static_cast<std::int64_t>(width() + basic_.size());
   double* const pivot_row = row(leaving);
   const double entry = pivot_row[entering];
   const auto out = static_cast<std::size_t>(basic_[leaving]);
@@ -165,12 +165,28 @@ void DualSimplex::pivot(std::size_t leaving, std::size_t entering, double target
     pivot_row[j] = std::abs(scaled) < kZero ? 0.0 : scaled;
   }
   pivot_row[entering] = inverse;
+  // Windows follow each other, so that rows have far more zeros than other entries.
+  filled_.clear();
+  for (std::size_t j = 0; j < width(); ++j) {
+    if (pivot_row[j] != 0.0) {
+      filled_.push_back(j);
+    }
+  }
+  const bool sparse = filled_.size() < width() / 4;
   const auto replace = [&](double* target_row) {
     const double factor = target_row[entering];
     if (factor == 0.0) {
       return;
     }
     target_row[entering] = 0.0;
+    if (sparse) {
+      work_ += static_cast<std::int64_t>(filled_.size());
+      for (const std::size_t j : filled_) {
+        target_row[j] += factor * pivot_row[j];
+      }
+      return;
+    }
+    work_ += static_cast<std::int64_t>(width());
     for (std::size_t j = 0; j < width(); ++j) {
       target_row[j] += factor * pivot_row[j];
     }

@@ -33,7 +33,7 @@ class DualSimplex {
   /// Stops as soon as the optimum is known to be above `cutoff`, or when work() reaches
   /// `most_work`.
   [[nodiscard]] Outcome solve(double cutoff, std::int64_t most_work);
-  /// Entries of the dictionary that all pivots so far went over.
+  /// Entries that all pivots so far went over.
   [[nodiscard]] std::int64_t work() const { return work_; }
 
   [[nodiscard]] double value(std::int32_t variable) const {
@@ -71,6 +71,7 @@ class DualSimplex {
   std::vector<bool> at_upper_;          // [variables] by column
   std::vector<double> reduced_;         // [variables] by column
   std::vector<double> table_;           // [rows][variables]
+  std::vector<std::size_t> filled_;     // columns where the pivot row is not 0
   double objective_ = 0.0;
   std::int64_t work_ = 0;
   std::vector<Row> rows_;

@@ -6,10 +6,9 @@
 // would be the shortest if the bounds of all others were exact (a lazy shortest path; Dellin and
 // Srinivasa, ICAPS 2016). Bounds spread: a pipeline that holds another one recomputes at least as
 // much, for its windows hold the other's. The search ends when the best path of known edges is as
-// close to the best that may be hoped for as `gap` asks.
+// close to the best that may be hoped for as `gap` asks, or when the work is used up.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 
 #include "group_bounds.hpp"
@@ -19,7 +18,9 @@
 namespace stagecraft::elastic {
 namespace {
 
-constexpr Time kNoPath = std::numeric_limits<Time>::max() / 4;
+constexpr Time kNoPath = kTooMuch;
+constexpr std::int32_t kLate = 16;
+constexpr std::int64_t kMostOfOne = 400'000'000;  // work of one pipeline
 
 /// Micro-batches begin .. end - 1 on their own.
 CheckpointProblem part_of(const CheckpointProblem& problem, std::span<const std::int32_t> first,
@@ -53,9 +54,7 @@ class Planner {
         options_(options),
         count_(problem.slices.size()),
         first_(first_units(problem)),
-        bound_(1, 0, 0) {
-    shortest_layer_ = *std::ranges::min_element(problem.layer_time);
-  }
+        bound_(1, 0, 0) {}
 
   GroupPlan run() {
     GroupPlan plan;
@@ -65,15 +64,26 @@ class Planner {
         return plan;
       }
     }
-    bound_ = least_layers(problem_, first_);
-    for (Time& bound : bound_.values()) {
-      bound = bound >= kTooMuch ? kNoPath : bound * shortest_layer_;
-    }
+    bound_ = least_recomputation(problem_, first_);
     while (true) {
+      plan.work = work_ += static_cast<std::int64_t>(count_ * count_);
       const Path hoped = shortest_path(false);
       const Path known = shortest_path(true);
-      if (close_enough(known.cost, hoped.cost)) {
-        return plan_of(known.places);
+      if (hoped.cost >= options_.most) {
+        plan.unwanted = true;
+        return plan;
+      }
+      const bool spent = work_ >= options_.work;
+      if (close_enough(known.cost, hoped.cost) || (spent && known.cost < kNoPath)) {
+        return plan_of(known.places, hoped.cost);
+      }
+      // From here on no integer program is solved, only rounded. Should one hoped path after the
+      // other not fit: every micro-batch has a plan of its own.
+      if (spent && ++late_ > kLate) {
+        for (std::size_t m = 0; m < count_; ++m) {
+          work_out(m, m + 1);
+        }
+        continue;
       }
       bool news = false;
       for (std::size_t at = 0; at + 1 < hoped.places.size(); ++at) {
@@ -149,16 +159,28 @@ class Planner {
       return false;
     }
     const CheckpointProblem part = part_of(problem_, first_, i, j);
-    CheckpointPlan plan = checkpoint_diagonal(part, options_);
+    CheckpointOptions options = options_;
+    options.work = std::clamp<std::int64_t>(options_.work - work_, 0, kMostOfOne);
+    CheckpointPlan plan = checkpoint_diagonal(part, options);
+    ++pipelines_;
+    nodes_ += plan.nodes;
+    work_ += plan.work;
     if (!plan.feasible) {
       raise_bounds(i, j, kNoPath);
       return true;
     }
     trim_checkpoints(part, plan.layers);
-    raise_bounds(i, j, static_cast<Time>(std::ceil(plan.bound - 1e-6)) * shortest_layer_);
-    const Time exact = recompute_time(part, plan.layers);
-    bound_(i, j) = exact;
-    known_[{j, i}] = {exact, std::move(plan.layers)};
+    raise_bounds(i, j,
+                 static_cast<Time>(std::ceil(plan.bound - 1e-6)) *
+                     *std::ranges::min_element(part.layer_time));
+    Known known{recompute_time(part, plan.layers), 0, {}};
+    if (!plan.proved) {
+      const double open = 1.0 - std::max(0.0, plan.bound) / static_cast<double>(plan.value);
+      known.unproved = static_cast<Time>(open * static_cast<double>(known.cost));
+    }
+    bound_(i, j) = known.cost;
+    known.layers = std::move(plan.layers);
+    known_[{j, i}] = std::move(known);
     return true;
   }
 
@@ -174,9 +196,13 @@ class Planner {
     }
   }
 
-  [[nodiscard]] GroupPlan plan_of(const std::vector<std::size_t>& path) const {
+  [[nodiscard]] GroupPlan plan_of(const std::vector<std::size_t>& path, Time hoped) const {
     GroupPlan plan;
     plan.feasible = true;
+    plan.bound = hoped;
+    plan.pipelines = pipelines_;
+    plan.nodes = nodes_;
+    plan.work = work_;
     plan.layers.assign(problem_.memory.size(), 0);
     const std::size_t units = problem_.layer_time.size();
     for (std::size_t at = 0; at + 1 < path.size(); ++at) {
@@ -185,6 +211,7 @@ class Planner {
       plan.sizes.push_back(static_cast<std::int32_t>(j - i));
       const Known& known = known_.at({j, i});
       plan.cost += delta_[i] + known.cost;
+      plan.bound -= known.unproved;
       const std::vector<std::int32_t>& layers = known.layers;
       const auto width = static_cast<std::size_t>(first_[j] - first_[i]);
       for (std::size_t stage = 0; stage < static_cast<std::size_t>(problem_.stages); ++stage) {
@@ -201,13 +228,17 @@ class Planner {
   const CheckpointOptions& options_;
   std::size_t count_;
   std::vector<std::int32_t> first_;  // [M + 1] first unit of every micro-batch
-  Time shortest_layer_ = 0;
   struct Known {
     Time cost = 0;
+    Time unproved = 0;  // what it may cost less, where that is open
     std::vector<std::int32_t> layers;
   };
   PairTable<Time> bound_;        // exact where known
   std::map<Edge, Known> known_;  // few; in the order of a shortest path
+  std::int64_t pipelines_ = 0;
+  std::int64_t nodes_ = 0;
+  std::int64_t work_ = 0;
+  std::int32_t late_ = 0;  // paths worked out with the work used up
 };
 
 }  // namespace
@@ -230,6 +261,7 @@ GroupPlan plan_groups(const CheckpointProblem& problem, std::span<const Time> de
     whole.feasible = true;
     whole.sizes = {static_cast<std::int32_t>(problem.slices.size())};
     whole.cost = delta.front();
+    whole.bound = whole.cost;
     whole.layers.assign(problem.memory.size(), 0);
     return whole;
   }

@@ -13,8 +13,6 @@ namespace {
 
 constexpr double kIntegral = 1e-6;  // how far from an integer counts as one
 constexpr double kMargin = 1e-6;    // of bounds: far above their rounding, far below 1
-constexpr std::int64_t kMostWork =
-    400'000'000;  // of the relaxations of one program: under a second
 constexpr std::int64_t kNodesBeforeRestart = 64;
 
 double round_bound_up(double bound) {
@@ -36,9 +34,11 @@ class BranchAndBound {
         relaxed_(program.variables(), 0.0) {}
 
   IntegerSolution run() {
+    scanned_ += entries();
     offer(rounding_(std::vector<double>(program_.upper.begin(), program_.upper.end())));
     descend(0.0);
     best_.nodes = nodes_;
+    best_.work = work();
     if (best_.feasible) {
       best_.bound = std::min(open_bound_, static_cast<double>(best_.value));
       best_.proved = close_enough(best_.bound);
@@ -54,6 +54,11 @@ class BranchAndBound {
     const auto value = static_cast<double>(best_.value);
     return best_.feasible && value - bound <= options_.gap * value + 1e-9;
   }
+
+  [[nodiscard]] std::int64_t entries() const {
+    return static_cast<std::int64_t>(program_.column.size());
+  }
+  [[nodiscard]] std::int64_t work() const { return relaxation_.work() + scanned_; }
 
   /// A relaxation above this cannot lead to anything that is wanted.
   [[nodiscard]] double cutoff() const {
@@ -145,7 +150,8 @@ class BranchAndBound {
   /// nothing here is of use.
   double relax() {
     for (;;) {
-      const DualSimplex::Outcome outcome = relaxation_.solve(cutoff(), kMostWork);
+      const DualSimplex::Outcome outcome = relaxation_.solve(cutoff(), options_.work - scanned_);
+      scanned_ += entries();
       if (outcome == DualSimplex::Outcome::kInfeasible) {
         return std::numeric_limits<double>::infinity();
       }
@@ -207,7 +213,7 @@ class BranchAndBound {
   }
 
   void descend(double parent_bound) {
-    if (close_enough(parent_bound) || nodes_ >= options_.nodes || relaxation_.work() >= kMostWork) {
+    if (close_enough(parent_bound) || nodes_ >= options_.nodes || work() >= options_.work) {
       open_bound_ = std::min(open_bound_, parent_bound);
       return;
     }
@@ -219,6 +225,7 @@ class BranchAndBound {
       return;
     }
     if (!close_enough(bound)) {
+      scanned_ += entries();
       offer(rounding_(relaxed_));
     }
     if (close_enough(bound)) {
@@ -258,6 +265,7 @@ class BranchAndBound {
   std::vector<double> scaled_;
   IntegerSolution best_;
   std::int64_t nodes_ = 0;
+  std::int64_t scanned_ = 0;  // entries of the program that rows on demand and rounding went over
   double open_bound_ = std::numeric_limits<double>::infinity();
 };
 

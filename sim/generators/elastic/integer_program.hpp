@@ -51,6 +51,7 @@ struct IntegerSolution {
   std::int64_t value = 0;
   double bound = 0.0;
   std::int64_t nodes = 0;
+  std::int64_t work = 0;
   bool proved = false;
 };
 

@@ -14,10 +14,18 @@
 namespace stagecraft::elastic {
 namespace {
 
-constexpr double kGap = 0.02;         // the paper's solver stops there
-constexpr double kCoarseGap = 0.2;    // while slice numbers are compared
-constexpr std::size_t kRefined = 3;   // of them, with the paper's gap then
-constexpr std::int64_t kNodes = 100;  // of branch and bound: those after gain little
+constexpr double kGap = 0.02;        // the paper's solver stops there
+constexpr double kCoarseGap = 0.2;   // while slice numbers are compared
+constexpr std::size_t kRefined = 3;  // of them, with the paper's gap then
+// Arithmetic of all slice numbers together, so that planning takes well under a second however
+// tight memory is. Of what is left one of the coarse plans gets a part, one of the refined ones
+// another.
+constexpr std::int64_t kCoarseWork = 300'000'000;
+constexpr std::int64_t kCoarseShare = 8;
+constexpr std::int64_t kFineWork = 400'000'000;
+constexpr std::int64_t kFineShare = 2;
+constexpr double kReplayMargin = 1.05;  // replay is seldom so far below the objective
+constexpr std::int64_t kNodes = 100;    // of branch and bound: those after gain little
 constexpr std::int32_t kMostSlices = 32;
 constexpr data::Tokens kFewestTokens = 512;
 
@@ -89,6 +97,9 @@ GroupPlan plan_one_group(const CheckpointProblem& problem, Time delta,
       std::accumulate(problem.layer_time.begin(), problem.layer_time.end(), Time{0}) /
       static_cast<Time>(problem.layer_time.size());
   plan.cost = delta + checkpoint.value * layer;
+  plan.bound = delta + static_cast<Time>(std::max(0.0, checkpoint.bound)) * layer;
+  plan.nodes = checkpoint.nodes;
+  plan.work = checkpoint.work;
   return plan;
 }
 
@@ -218,7 +229,7 @@ std::optional<ElasticChunks> elastic_chunks(Sweep& sweep, const ElasticChoice& c
   return chunks;
 }
 
-std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks, double gap) {
+std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks, PlanEffort& effort) {
   const ElasticChoice& choice = chunks.choice;
   Candidate candidate;
   candidate.formation = std::move(chunks.formation);
@@ -241,7 +252,9 @@ std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks, d
     recompute_all(candidate.table, problem);
   }
   CheckpointOptions options;
-  options.gap = gap;
+  options.gap = effort.gap;
+  options.work = effort.work;
+  options.most = effort.most == kNever ? kNever : effort.most - chunks.busiest;
   options.nodes = kNodes;
   const GroupPlan plan =
       choice.one_group
@@ -250,6 +263,11 @@ std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks, d
                 problem,
                 std::vector<Time>(static_cast<std::size_t>(candidate.table.microbatches()), delta),
                 options);
+  effort.work = std::max<std::int64_t>(0, effort.work - plan.work);
+  if (plan.unwanted) {
+    sweep.pass_over();
+    return std::nullopt;
+  }
   if (!plan.feasible) {
     sweep.reject(misfit_of(candidate.table, std::max(plan.unfit_microbatch, 0),
                            choice.checkpoint != CheckpointRule::kNone));
@@ -262,6 +280,12 @@ std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks, d
       candidate.table, one_f_one_b_lists(candidate.table, candidate.groups), candidate.layers);
   candidate.model = chunks.busiest + plan.cost;
   candidate.note = note_of(choice, candidate);
+  // A layer, or the rounding of the bound to whole ones, is no gap worth a word.
+  const auto open = static_cast<double>(plan.cost - plan.bound);
+  if (open > 1.0001 * kGap * static_cast<double>(plan.cost)) {
+    candidate.note += fmt::format(", not proved optimal (gap {:.1f} %)",
+                                  100.0 * open / static_cast<double>(candidate.model));
+  }
   STAGECRAFT_CHECK(lists_fit(candidate.table, candidate.lists, candidate.layers),
                    "a plan of groups fits in memory");
   return candidate;
@@ -294,6 +318,15 @@ void sweep_slices(Sweep& sweep, ElasticChoice choice, std::span<const std::int32
       sweep.offer(std::move(candidate));
     }
   };
+  std::int64_t work = kCoarseWork;
+  const auto part_of = [](std::int64_t& left, std::int64_t share, const auto& planned) {
+    PlanEffort effort;
+    effort.work = left / share;
+    left -= effort.work;
+    auto candidate = planned(effort);
+    left += effort.work;
+    return candidate;
+  };
   std::vector<Rough> rough;
   std::vector<Prospect> open = prospects_of(ChunkForecaster(input, capacity), numbers, threshold);
   // The most promising first, so that most of the others need no plan, and many no chunks.
@@ -319,8 +352,15 @@ void sweep_slices(Sweep& sweep, ElasticChoice choice, std::span<const std::int32
       open.push_back(std::move(next));
     } else {
       const Grain grain = next.grain;
-      auto candidate =
-          elastic_candidate(sweep, *std::move(next.chunks), several ? kCoarseGap : kGap);
+      auto candidate = part_of(work, several ? kCoarseShare : 1, [&](PlanEffort& effort) {
+        effort.gap = several ? kCoarseGap : kGap;
+        if (const std::optional<Candidate>& best = sweep.best()) {
+          effort.most = by_model
+                            ? best->model
+                            : static_cast<Time>(kReplayMargin * static_cast<double>(best->time));
+        }
+        return elastic_candidate(sweep, *std::move(next.chunks), effort);
+      });
       if (!candidate) {
         continue;
       }
@@ -335,13 +375,17 @@ void sweep_slices(Sweep& sweep, ElasticChoice choice, std::span<const std::int32
       offer(*std::move(candidate));
     }
   }
+  work = kFineWork;
   std::ranges::stable_sort(rough, {}, &Rough::score);
   rough.resize(std::min(rough.size(), kRefined));
   for (const Rough& one : rough) {
     choice.slices = one.grain.slices;
     choice.token_threshold = one.grain.threshold;
     if (auto chunks = elastic_chunks(sweep, choice, capacity)) {
-      if (auto candidate = elastic_candidate(sweep, *std::move(chunks), kGap)) {
+      auto candidate = part_of(work, kFineShare, [&](PlanEffort& effort) {
+        return elastic_candidate(sweep, *std::move(chunks), effort);
+      });
+      if (candidate) {
         offer(*std::move(candidate));
       }
     }

@@ -39,9 +39,15 @@ struct ElasticChunks {
 /// Groups and checkpointing for given chunks. Nothing, and the sweep knows why, where no grouping
 /// fits in memory. Candidate::model is the paper's objective: the units' time on the slowest
 /// stage, a warm-up per pipeline, and the recomputation on the diagonals.
-/// `gap`: how close to the best the integer programs and the choice of groups come.
+/// `effort`: how far to go for it; its work goes down by what was done. A plan that is farther from
+/// the best than the paper's gap, as far as is known, says so in its note.
+struct PlanEffort {
+  double gap = 0.02;      ///< of the integer programs and the choice of groups
+  std::int64_t work = 0;  ///< arithmetic, as CheckpointOptions::work counts it
+  Time most = kNever;     ///< of formula 13: plans that take this long are passed over
+};
 [[nodiscard]] std::optional<Candidate> elastic_candidate(Sweep& sweep, ElasticChunks chunks,
-                                                         double gap);
+                                                         PlanEffort& effort);
 
 /// Offers a candidate for every K of `numbers` (slice_numbers, or one) and every threshold, those
 /// that cannot be better than the best so far left out; the few best are planned again more

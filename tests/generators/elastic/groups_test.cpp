@@ -144,24 +144,27 @@ TEST_SUITE("generators") {
 
   TEST_CASE("no pipeline needs less than the bound for all pipelines says") {
     Random random(32);
-    std::int64_t bounds = 0, values = 0;
+    Time bounds = 0, values = 0;
     for (int round = 0; round < 60; ++round) {
       const CheckpointProblem problem = random_groups_problem(random, round);
       std::vector<std::int32_t> first{0};
       for (const std::int32_t slices : problem.slices) {
         first.push_back(first.back() + slices);
       }
-      const elastic::PairTable<std::int64_t> least = elastic::least_layers(problem, first);
+      const elastic::PairTable<Time> least = elastic::least_recomputation(problem, first);
       const std::size_t count = problem.slices.size();
       for (std::size_t i = 0; i < count; ++i) {
         for (std::size_t j = i + 1; j <= count; ++j) {
-          const std::int64_t bound = least(i, j);
-          const CheckpointPlan plan = checkpoint_diagonal(part_of(problem, i, j));
+          const Time bound = least(i, j);
+          const CheckpointProblem part = part_of(problem, i, j);
+          CheckpointPlan plan = checkpoint_diagonal(part);
           CHECK((bound < elastic::kTooMuch || !plan.feasible));
           if (plan.feasible) {
-            CHECK(bound <= plan.value);
+            trim_checkpoints(part, plan.layers);
+            const Time value = recompute_time(part, plan.layers);
+            CHECK(bound <= value);
             bounds += bound;
-            values += plan.value;
+            values += value;
           }
         }
       }
@@ -223,6 +226,99 @@ TEST_SUITE("generators") {
       CHECK(one.sizes == std::vector<std::int32_t>{static_cast<std::int32_t>(delta.size())});
       CHECK(one.cost == delta.front());
     }
+  }
+
+  TEST_CASE("a choice of groups cut short fits in memory, is bounded and always the same") {
+    Random random(35);
+    int cut = 0;
+    for (int round = 0; round < 40; ++round) {
+      const CheckpointProblem problem = random_groups_problem(random, round);
+      const std::vector<Time> delta(problem.slices.size(), random.uniform(0, 4000));
+      const GroupPlan exact = plan_groups(problem, delta);
+      const GroupPlan none = plan_groups(problem, delta, {.work = 0});
+      REQUIRE(exact.feasible == none.feasible);
+      if (!exact.feasible) {
+        continue;
+      }
+      CHECK(none.nodes == 0);  // rounding alone
+      CHECK(none.cost >= exact.cost);
+      CHECK(none.bound <= exact.cost);
+      CHECK(exact.bound == exact.cost);
+      cut += none.bound < none.cost ? 1 : 0;
+      const GroupPlan again = plan_groups(problem, delta, {.work = 0});
+      CHECK(again.sizes == none.sizes);
+      CHECK(again.layers == none.layers);
+      CHECK(again.bound == none.bound);
+      std::size_t begin = 0;
+      std::int32_t first = 0;
+      for (const std::int32_t size : none.sizes) {
+        const CheckpointProblem part =
+            part_of(problem, begin, begin + static_cast<std::size_t>(size));
+        std::vector<std::int32_t> layers;
+        for (std::int32_t stage = 0; stage < part.stages; ++stage) {
+          for (std::int32_t k = 0; k < part.units(); ++k) {
+            layers.push_back(none.layers[test::index_of(problem, stage, first + k)]);
+          }
+        }
+        CHECK(test::fits(part, layers));
+        begin += static_cast<std::size_t>(size);
+        first += part.units();
+      }
+    }
+    CHECK(cut > 5);
+  }
+
+  TEST_CASE("plans that are not wanted are given up, and only those") {
+    Random random(36);
+    for (int round = 0; round < 40; ++round) {
+      const CheckpointProblem problem = random_groups_problem(random, round);
+      const std::vector<Time> delta(problem.slices.size(), random.uniform(1, 4000));
+      const GroupPlan exact = plan_groups(problem, delta);
+      if (exact.feasible) {
+        CHECK(plan_groups(problem, delta, {.most = exact.cost + 1}).cost == exact.cost);
+        const GroupPlan half = plan_groups(problem, delta, {.most = exact.cost});
+        CHECK((half.unwanted || half.cost == exact.cost));
+        CHECK(half.unwanted != half.feasible);
+      }
+    }
+  }
+
+  // Units of long sequences take many times as long as those of short ones. With bounds in layers
+  // of the shortest one, 37 pipelines were worked out here, and thousands on real batches.
+  TEST_CASE("few pipelines are worked out where memory is tight and units differ") {
+    Random random(37);
+    CheckpointProblem problem;
+    problem.stages = 4;
+    problem.layers.assign(4, 10);
+    problem.slices.assign(110, 1);
+    std::fill_n(problem.slices.begin(), 10, 8);
+    const std::int32_t n = problem.units();
+    std::vector<Bytes> tokens;
+    for (std::int32_t k = 0; k < n; ++k) {
+      tokens.push_back(k < 80 ? 1000 : random.uniform(100, 1000));
+      problem.layer_time.push_back(100 * tokens.back());
+    }
+    for (std::int32_t stage = 0; stage < 4; ++stage) {
+      for (const Bytes size : tokens) {
+        problem.memory.push_back(size * 12);
+        problem.saving.push_back(size);
+      }
+    }
+    problem.room.assign(4, 60'000);
+    const std::vector<Time> delta(problem.slices.size(), Time{3} * 100 * 1000 * 30);
+    const GroupPlan plan = plan_groups(problem, delta, {.gap = 0.02, .nodes = 100});
+    REQUIRE(plan.feasible);
+    MESSAGE(plan.pipelines << " pipelines, " << plan.nodes << " nodes, work " << plan.work);
+    CHECK(plan.sizes.size() > 1);
+    CHECK(plan.pipelines < 25);
+    CHECK(plan.nodes < 40);
+    const GroupPlan limited =
+        plan_groups(problem, delta, {.gap = 0.0, .nodes = 100, .work = 1'000'000});
+    REQUIRE(limited.feasible);
+    MESSAGE(limited.pipelines << " pipelines, " << limited.nodes << " nodes, work "
+                              << limited.work);
+    CHECK(limited.work < 2'000'000);  // one step more at most
+    CHECK(limited.bound < limited.cost);
   }
 
   TEST_CASE("many thousand micro-batches that fit take no table of pairs") {

@@ -1,6 +1,8 @@
 // ChunkFlow: chunks of one size, of which at most `keep` of a sequence keep their activations.
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include <fmt/core.h>
@@ -8,11 +10,31 @@
 #include "search/elastic/all.hpp"
 #include "search/elastic/candidate.hpp"
 #include "search/elastic/options.hpp"
+#include "stagecraft/core/text.hpp"
 
 namespace stagecraft::elastic {
 namespace {
 
-constexpr std::int64_t kMostChunks = 65'535;
+constexpr std::int64_t kMostChunks = 65'535;  // of a sequence: their numbers are 16 bit in an op
+constexpr std::int64_t kMostUnits = 1 << 18;  // of a batch: planning takes a few seconds
+
+// Before any chunk is made: chunks of the longest sequence, and of all tokens at best packed.
+std::optional<Diagnostic> too_many_chunks(const data::GlobalBatch& batch, data::Tokens chunk) {
+  const auto refuse = [&](std::string_view what, data::Tokens tokens, std::int64_t most) {
+    return bad_input(fmt::format(
+        "chunks of {} tokens cut {} into {} or more, expected at most {}: use chunks of {} tokens "
+        "or more",
+        chunk, what, with_thousands((tokens - 1) / chunk + 1), with_thousands(most),
+        with_thousands((tokens - 1) / most + 1)));
+  };
+  if ((batch.tokens() - 1) / chunk >= kMostUnits) {
+    return refuse("the batch", batch.tokens(), kMostUnits);
+  }
+  if ((batch.longest() - 1) / chunk >= kMostChunks) {
+    return refuse("the longest sequence", batch.longest(), kMostChunks);
+  }
+  return std::nullopt;
+}
 
 // All layers of all but the last `keep` chunks of every sequence.
 std::vector<std::int32_t> earlier_chunks(const UnitTable& table, std::int64_t keep) {
@@ -42,6 +64,10 @@ void offer_keep(Sweep& sweep, const Candidate& shape, const StageLists& lists, s
 
 void offer_chunk(Sweep& sweep, data::Tokens chunk, std::int64_t keep) {
   const StrategyInput& input = sweep.input();
+  if (const auto failure = too_many_chunks(input.batch, chunk)) {
+    sweep.reject({*failure});
+    return;
+  }
   auto formation = data::chunk_evenly(input.batch, chunk);
   if (formation && sweep.passes_over(sweep.least_time(formation->units()))) {
     return;
