@@ -199,8 +199,8 @@ TEST_SUITE("generators") {
     }
     const std::size_t count = problem.slices.size();
     REQUIRE(count > 2);
-    const auto all = elastic::least_layers(problem, first);
-    const auto some = elastic::least_layers(problem, first, 2 * count);
+    const auto all = elastic::least_recomputation(problem, first);
+    const auto some = elastic::least_recomputation(problem, first, 2 * count);
     CHECK(some.width() == 2);
     for (std::size_t i = 0; i < count; ++i) {
       for (std::size_t j = i + 1; j <= some.last_end(i); ++j) {
