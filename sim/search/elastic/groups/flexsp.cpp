@@ -6,6 +6,7 @@
 // about equally many tokens, for several numbers of rounds from the fewest that memory allows on;
 // every round is then planned by itself (flexible_round.hpp).
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include <fmt/core.h>
@@ -160,13 +161,15 @@ struct Counted {
 class CountPlanner {
  public:
   // Planning ends early where the bounds of what is left say that more than `limit` will be taken.
+  // They count communication in full, so that they are none where some of it hides.
   CountPlanner(const StrategyInput& input, const Setting& setting, const Level& level,
                const Sorted& sorted, Time limit)
       : input_(input),
         setting_(setting),
         level_(level),
         sorted_(sorted),
-        most_(static_cast<double>(limit) * kRounding) {}
+        most_(hides(input.profile) ? std::numeric_limits<double>::infinity()
+                                   : static_cast<double>(limit) * kRounding) {}
 
   [[nodiscard]] Counted plan(std::int64_t count) const {
     const std::vector<std::size_t> ends = cut_evenly(sorted_.tokens, count);
@@ -219,6 +222,10 @@ class CountPlanner {
  private:
   // Between times of models and of units, which are rounded to ns.
   static constexpr double kRounding = 1.0 + 1e-5;
+
+  [[nodiscard]] static bool hides(const SequenceProfile& profile) {
+    return profile.overlap.parameters > 0.0 || profile.overlap.exchange > 0.0;
+  }
 
   [[nodiscard]] std::span<const data::Tokens> lengths(std::size_t begin, std::size_t end) const {
     return std::span(sorted_.tokens).subspan(begin, end - begin);
