@@ -156,7 +156,9 @@ class BranchAndBound {
         return std::numeric_limits<double>::infinity();
       }
       for (std::size_t v = 0; v < relaxed_.size(); ++v) {
-        relaxed_[v] = relaxation_.value(static_cast<std::int32_t>(v));
+        // Cut short, the dual method leaves variables outside of their bounds.
+        relaxed_[v] = std::clamp(relaxation_.value(static_cast<std::int32_t>(v)),
+                                 static_cast<double>(lower_[v]), static_cast<double>(upper_[v]));
       }
       if (outcome != DualSimplex::Outcome::kOptimal || !add_broken_rows()) {
         return round_bound_up(relaxation_.safe_bound());

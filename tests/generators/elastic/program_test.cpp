@@ -58,6 +58,45 @@ Best by_trying(const IntegerProgram& program) {
 }  // namespace
 
 TEST_SUITE("generators") {
+  TEST_CASE("integer programs that are cut short give solutions within their bounds") {
+    int unproved = 0;
+    for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+      CAPTURE(seed);
+      Random random(seed);
+      IntegerProgram program;
+      for (std::int32_t v = 0; v < 24; ++v) {
+        program.cost.push_back(1);
+        program.upper.push_back(static_cast<std::int32_t>(random.uniform(1, 3)));
+      }
+      for (std::int32_t r = 0; r < 30; ++r) {
+        std::int64_t most = 0;
+        for (std::int32_t v = 0; v < 24; ++v) {
+          if (random.chance(1, 2)) {
+            const std::int64_t coefficient = random.uniform(1, 40);
+            program.add_entry(v, coefficient);
+            most += coefficient * program.upper[static_cast<std::size_t>(v)];
+          }
+        }
+        program.end_row(most * random.uniform(1, 9) / 10);
+      }
+      const IntegerSolution solution = elastic::solve(program, elastic::round_up_and_trim(program),
+                                                      {.work = random.uniform(0, 20'000)});
+      REQUIRE(solution.feasible);  // all up is
+      unproved += solution.proved ? 0 : 1;
+      std::int64_t value = 0;
+      for (std::size_t v = 0; v < solution.x.size(); ++v) {
+        CHECK(solution.x[v] >= 0);
+        CHECK(solution.x[v] <= program.upper[v]);
+        value += solution.x[v];
+      }
+      CHECK(value == solution.value);
+      CHECK(solution.bound <= static_cast<double>(value));
+      CHECK(std::ranges::none_of(slacks(program, solution.x),
+                                 [](std::int64_t slack) { return slack < 0; }));
+    }
+    CHECK(unproved > 100);
+  }
+
   TEST_CASE("integer programs of any sign are solved exactly") {
     Random random(11);
     int solved = 0, infeasible = 0;
