@@ -133,7 +133,11 @@ struct BatchSampler::State {
   Result<std::optional<Sequence>> read() {
     for (;;) {
       Result<std::optional<Sequence>> sequence = look();
-      if (!sequence || !*sequence || take(**sequence)) {
+      if (!sequence) {
+        return sequence;
+      }
+      std::optional<Sequence>& found = *sequence;
+      if (!found.has_value() || take(*found)) {
         return sequence;
       }
       if (in_vain >= kMostInVain) {
@@ -175,9 +179,10 @@ struct BatchSampler::State {
         if (!sequence) {
           return sequence.failures();
         }
-        ended = !sequence->has_value();
-        if (!ended) {
-          window.push_back(**sequence);
+        const std::optional<Sequence>& found = *sequence;
+        ended = !found.has_value();
+        if (found.has_value()) {
+          window.push_back(*found);
         }
       }
       if (!window.empty()) {
@@ -221,10 +226,11 @@ struct BatchSampler::State {
       if (!sequence) {
         return sequence.failures();
       }
-      if (*sequence) {
-        if (take(**sequence)) {
-          sum += (*sequence)->tokens;
-          result.batch.sequences.push_back(**sequence);
+      std::optional<Sequence>& found = *sequence;
+      if (found.has_value()) {
+        if (take(*found)) {
+          sum += found->tokens;
+          result.batch.sequences.push_back(*found);
         }
         continue;
       }
@@ -250,10 +256,11 @@ struct BatchSampler::State {
       if (!sequence) {
         return sequence.failures();
       }
-      if (!sequence->has_value()) {
+      const std::optional<Sequence>& drawn = *sequence;
+      if (!drawn.has_value()) {
         break;
       }
-      batch.sequences.push_back(**sequence);
+      batch.sequences.push_back(*drawn);
     }
     left_over = std::ssize(batch.sequences);
     if (batch.sequences.empty() || (batch.sequences.size() < size && !options.keep_last)) {
