@@ -129,7 +129,7 @@ TEST_CASE("best's scheduler keeps to memory, and its clock is that of a replay")
     CHECK(timer.run(table, scheduler.lists(), layers) == scheduler.time());
   }
   CHECK(ran > 20);
-  CHECK(short_of_memory > 10);
+  CHECK(short_of_memory > (STAGECRAFT_SANITIZED != 0 ? 0 : 10));
 }
 
 TEST_CASE("bounds of orders hold for the lists that are made") {
